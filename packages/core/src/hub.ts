@@ -1,0 +1,577 @@
+import type { ConnectedFrame, HistoryFrame, MessageFrame, Track } from '@replyx/protocol';
+import { BOUNDS } from '@replyx/protocol';
+import type { Clock, Random } from './clock.js';
+import { DeadlineWheel } from './deadline-wheel.js';
+import { Dialog } from './dialog.js';
+import type { Feed, FeedContext } from './feed.js';
+import { encodeFrame } from './frame-text.js';
+import { boundPage } from './history-page.js';
+import {
+  type Backplane,
+  BackplaneUnavailable,
+  type Delivery,
+  type DialogClaim,
+  type FanoutListener,
+  type ReadResult,
+  type RegisterResult,
+  type TrackRef,
+} from './ports.js';
+import { renderSnapshot } from './presence.js';
+import { type Publication, Publisher, shownSender } from './publisher.js';
+import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint } from './recovery.js';
+import { createRetry, type Retry } from './retry.js';
+import { renderMarks, renderSender } from './sender-view.js';
+import type { RefreshVerdict, Session, SessionHost } from './session.js';
+import { createStats, type Stats } from './stats.js';
+import { TurnWheel } from './turn-wheel.js';
+import { TypingTracker } from './typing.js';
+
+export interface HubConfig {
+  /** Most bytes that one client may leave unread. */
+  readonly outboxMaxBytes: number;
+  /** Frames of one connection per 10 s; 0 is off. */
+  readonly framesPerWindow: number;
+  /** A sender's publications in one dialog; 0 is off. */
+  readonly messageLimit: number;
+  readonly messageWindowMs: number;
+  readonly pingIntervalMs: number;
+  /** A connection older than this is closed with SESSION_TIMEOUT; jittered by up to a tenth below. */
+  readonly maxAgeMs: number;
+  /** How long a dialog without sessions here stays subscribed. */
+  readonly lingerMs: number;
+  /** Every dialog's position is compared with the store's, and its lifetime renewed, once in this time. */
+  readonly verifyIntervalMs: number;
+}
+
+export interface HubParts {
+  readonly config: HubConfig;
+  readonly backplane: Backplane;
+  readonly incarnation: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Judges the token of a `refresh` frame against the session's identity. */
+  readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
+  readonly onBug: (error: unknown) => void;
+  /** A session has ended; its `closedWith` says by whom. */
+  readonly onLeft: (session: Session) => void;
+}
+
+export interface ResumePoints {
+  readonly main: ResumePoint;
+  readonly internal: ResumePoint;
+}
+
+const TICK_MS = 1_000;
+const PRESENCE_COALESCE_MS = 250;
+/** Feeds that are verified at once after the backplane came back. */
+const RESTORE_BATCH = 100;
+const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
+
+const isTyping = (frame: Uint8Array): boolean => TYPING_PREFIX.every((byte, index) => frame[index] === byte);
+
+/** A node's local registry: its dialogs, their sessions, and what comes in for them. */
+export class Hub implements SessionHost, FanoutListener {
+  readonly stats: Stats = createStats();
+  readonly limits: SessionHost['limits'];
+  readonly publisher: Publisher;
+  private readonly parts: HubParts;
+  private readonly retry: Retry;
+  private readonly feedContext: FeedContext;
+  private readonly dialogs = new Map<string, Dialog>();
+  private readonly idle = new Set<Dialog>();
+  private readonly deadlines: DeadlineWheel<Session>;
+  private readonly pings: TurnWheel<Session>;
+  private readonly typists = new TypingTracker<Session>();
+  /** Sessions that left and are being taken off the roster; retried for as long as the backplane is away. */
+  private readonly leaving = new Set<Promise<unknown>>();
+  private toVerify: Iterator<Dialog> | undefined;
+  private sessionCount = 0;
+  private running = true;
+  private cancelTick: () => void = () => {};
+
+  constructor(parts: HubParts) {
+    const { backplane, clock, random, config, incarnation, onBug } = parts;
+    this.parts = parts;
+    this.limits = config;
+    this.retry = createRetry(clock, random);
+    this.deadlines = new DeadlineWheel(clock.nowMs());
+    this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
+    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug });
+    this.feedContext = {
+      log: backplane.log,
+      fanout: backplane.fanout,
+      retry: this.retry,
+      onGap: (reason) => {
+        this.stats.gaps[reason] += 1;
+      },
+      onReset: (reason) => {
+        this.stats.resets[reason] += 1;
+      },
+      onBug,
+    };
+    backplane.fanout.listen(this);
+  }
+
+  start(): void {
+    const turn = () => {
+      if (!this.running) return;
+      try {
+        this.tick();
+      } catch (error) {
+        this.parts.onBug(error);
+      }
+      this.cancelTick = this.parts.clock.schedule(TICK_MS, turn);
+    };
+    this.cancelTick = this.parts.clock.schedule(TICK_MS, turn);
+  }
+
+  /** Leaves every channel. Sessions must have been closed before. Safe to call twice. */
+  stop(): void {
+    this.running = false;
+    this.cancelTick();
+    for (const dialog of this.dialogs.values()) dialog.close();
+    this.dialogs.clear();
+    this.idle.clear();
+  }
+
+  get connectionCount(): number {
+    return this.sessionCount;
+  }
+
+  get dialogCount(): number {
+    return this.dialogs.size;
+  }
+
+  get subscriptionCount(): number {
+    let count = 0;
+    for (const dialog of this.dialogs.values()) count += dialog.feeds.length;
+    return count;
+  }
+
+  *sessions(): Iterable<Session> {
+    for (const dialog of this.dialogs.values()) yield* dialog.sessions;
+  }
+
+  feed(dialogId: string, track: Track): Feed | undefined {
+    return this.dialogs.get(dialogId)?.feed(track);
+  }
+
+  // ── joining and leaving ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Brings an admitted connection into its dialog, or closes it with the code that says why not. Never rejects. */
+  async join(session: Session, claim: DialogClaim, resume: ResumePoints): Promise<void> {
+    // One that has ended already would never be taken off again.
+    if (session.isClosed) return;
+    if (!this.running) {
+      session.close('SERVICE_RESTART');
+      return;
+    }
+    this.sessionCount += 1;
+    const { dialogId } = session.identity;
+    const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
+    dialog.add(session);
+    session.dialog = dialog;
+    this.pings.add(session);
+    this.setDeadline(session);
+    try {
+      const feeds = dialog.feedsFor(session);
+      // Follow first, then register: the roster's answer holds everybody whose coming was told before we listened.
+      await Promise.all(feeds.map((feed) => feed.follow()));
+      const registered = await this.register(session, claim);
+      if (session.isClosed) return;
+      if (registered.status === 'not_found') session.close('NOT_FOUND');
+      else await this.enter(session, feeds, registered, resume);
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
+      session.close(error instanceof BackplaneUnavailable ? 'TRY_AGAIN_LATER' : 'INTERNAL_ERROR');
+    }
+  }
+
+  private async register(session: Session, claim: DialogClaim): Promise<RegisterResult> {
+    const { dialogId, connectionId, member } = session.identity;
+    session.wasRegistered = true;
+    try {
+      return await this.parts.backplane.roster.register({ dialogId, connectionId, member, claim });
+    } finally {
+      // The socket may have ended meanwhile, before there was anything to unregister.
+      if (session.isClosed) this.unregister(session);
+    }
+  }
+
+  private async enter(
+    session: Session,
+    feeds: readonly Feed[],
+    registered: Extract<RegisterResult, { status: 'registered' }>,
+    resume: ResumePoints,
+  ): Promise<void> {
+    session.wrote ||= registered.wrote;
+    await Promise.all(feeds.map((feed) => feed.open()));
+    const plans = await this.planAll(feeds, resume);
+    // No await from here to the attachment: the positions that `connected` names are those at which the feeds go on.
+    if (session.isClosed || feeds.some((feed) => !feed.isOpen)) {
+      plans.forEach((plan, i) => {
+        abandonPlan(feeds[i] as Feed, plan);
+      });
+      session.close('TRY_AGAIN_LATER');
+      return;
+    }
+    const catchingUp: Promise<void>[] = [];
+    session.joined(
+      this.connectedFrame(session, feeds, plans, registered),
+      () => {
+        feeds.forEach((feed, i) => {
+          const plan = plans[i];
+          if (plan !== undefined) catchingUp.push(this.attach(session, feed, plan, resume));
+        });
+      },
+      encodeFrame(renderSnapshot(registered.members, registered.count, session.viewer)),
+    );
+    await Promise.all(catchingUp);
+  }
+
+  /** All plans or none: where one fails, what the others hold is let go. */
+  private async planAll(feeds: readonly Feed[], resume: ResumePoints): Promise<RecoveryPlan[]> {
+    const { log } = this.parts.backplane;
+    const outcomes = await Promise.allSettled(
+      feeds.map((feed) => planRecovery(feed, feed.track === 'main' ? resume.main : resume.internal, log)),
+    );
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    outcomes.forEach((outcome, i) => {
+      if (failed !== undefined && outcome.status === 'fulfilled') abandonPlan(feeds[i] as Feed, outcome.value);
+    });
+    if (failed !== undefined) throw failed.reason;
+    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  }
+
+  private async attach(session: Session, feed: Feed, plan: RecoveryPlan, resume: ResumePoints): Promise<void> {
+    const subscription = feed.track === 'main' ? session.main : session.internal;
+    if (subscription === undefined) return;
+    const asked = feed.track === 'main' ? resume.main : resume.internal;
+    if (plan.firstPage === undefined || plan.from === undefined) {
+      this.stats.joins[asked === undefined ? 'fresh' : 'not_recovered'] += 1;
+      subscription.cursor = feed.position.offset;
+      // What was written just before may have been too much for it; an attachment would outlive it.
+      if (!session.isClosed) feed.attach(subscription);
+      return;
+    }
+    this.stats.joins.recovered += 1;
+    subscription.cursor = plan.from;
+    await catchUp(feed, subscription, plan.firstPage, { log: this.parts.backplane.log, retry: this.retry });
+    this.stats.recoveredPublications += Math.max(0, subscription.cursor - plan.from);
+  }
+
+  private connectedFrame(
+    session: Session,
+    feeds: readonly Feed[],
+    plans: readonly RecoveryPlan[],
+    registered: Extract<RegisterResult, { status: 'registered' }>,
+  ): ConnectedFrame {
+    const { connectionId, dialogId, member, expiresAtMs } = session.identity;
+    const { marks } = registered;
+    const positions = feeds.map((feed, i) => {
+      const { epoch, offset: head } = feed.position;
+      const { from, firstPage, recovered } = plans[i] as RecoveryPlan;
+      if (from === undefined || firstPage === undefined) return { epoch, offset: head, head, recovered };
+      // The feed may have gone on to another epoch since: the client learns that by a `reset`, once it has this one's page.
+      return {
+        epoch: firstPage.epoch,
+        offset: from,
+        head: epoch === firstPage.epoch ? Math.max(head, firstPage.offset) : firstPage.offset,
+        recovered,
+      };
+    });
+    const [main, internal] = positions;
+    const nowMs = this.parts.clock.nowMs();
+    return {
+      type: 'connected',
+      connection_id: connectionId,
+      dialog_id: dialogId,
+      role: member.role,
+      ...(main ?? { epoch: '', offset: 0, head: 0, recovered: false }),
+      ping_interval_ms: this.parts.config.pingIntervalMs,
+      expires_in_ms: Math.max(0, expiresAtMs - nowMs),
+      server_time: nowMs,
+      handoff: { state: 'none' },
+      read: renderMarks(marks, 'main', session.viewer),
+      ...(internal === undefined
+        ? {}
+        : { internal: { ...internal, read: renderMarks(marks, 'internal', session.viewer) } }),
+    };
+  }
+
+  left(session: Session): void {
+    const { dialog } = session;
+    if (dialog?.remove(session, this.parts.clock.monotonicMs())) {
+      this.sessionCount -= 1;
+      if (dialog.isIdle) this.idle.add(dialog);
+    }
+    this.deadlines.delete(session);
+    this.pings.delete(session);
+    for (const track of this.typists.leave(session)) this.tellTyping(session, track, 'stop');
+    if (session.wasRegistered) this.unregister(session);
+    if (session.closedWith !== undefined) {
+      this.stats.closes[session.closedWith] = (this.stats.closes[session.closedWith] ?? 0) + 1;
+    }
+    this.parts.onLeft(session);
+  }
+
+  private unregister(session: Session): void {
+    const { dialogId, connectionId } = session.identity;
+    const leaving = this.retry(
+      () => this.parts.backplane.roster.unregister(dialogId, connectionId),
+      () => this.running,
+    )
+      .catch(this.parts.onBug)
+      .finally(() => this.leaving.delete(leaving));
+    this.leaving.add(leaving);
+  }
+
+  /** Resolves when no session that has left is still being taken off the roster. Before the node says that it is gone. */
+  async settled(): Promise<void> {
+    while (this.leaving.size > 0) await Promise.all(this.leaving);
+  }
+
+  private openDialog(dialogId: string): Dialog {
+    const dialog = new Dialog(dialogId, this.feedContext);
+    this.dialogs.set(dialogId, dialog);
+    return dialog;
+  }
+
+  // ── from the backplane ───────────────────────────────────────────────────────────────────────────────────────────
+
+  onDelivery(delivery: Delivery): void {
+    switch (delivery.kind) {
+      case 'publication': {
+        const { dialogId, track } = delivery.ref;
+        const owed = this.publisher.owedTo(delivery.origin, delivery.offset);
+        const feed = this.dialogs.get(dialogId)?.feed(track);
+        const told = feed?.arrive(delivery, owed) ?? false;
+        // Its own publication was not handed to the session just now (it catches up, or the feed does): tell it alone.
+        if (owed !== undefined && !told) owed.session.write(owed.frame);
+        this.stats.deliveredPublications[track] += 1;
+        return;
+      }
+      case 'ephemeral':
+        this.tellEphemeral(delivery);
+        return;
+      case 'presence':
+        this.onPresence(delivery);
+        return;
+      case 'erased':
+        this.onErased(delivery.dialogId);
+    }
+  }
+
+  onRestored(refs: readonly TrackRef[]): void {
+    this.verifyFeeds(
+      refs.flatMap(({ dialogId, track }) => this.feed(dialogId, track) ?? []),
+      'behind',
+    ).catch(this.parts.onBug);
+  }
+
+  /** Compares the positions of all feeds with the store's; after the store may have lost what it had. */
+  verifyAll(): Promise<void> {
+    return this.verifyFeeds(
+      [...this.dialogs.values()].flatMap((dialog) => dialog.feeds),
+      'verify',
+    );
+  }
+
+  /** Registers every session again, paced; resolves how many the store had lost. */
+  async reregister(): Promise<number> {
+    const sessions = [...this.sessions()];
+    let restored = 0;
+    for (let i = 0; i < sessions.length && this.running; i += RESTORE_BATCH) {
+      const batch = sessions.slice(i, i + RESTORE_BATCH);
+      restored +=
+        (await this.retry(
+          () => this.renew(batch),
+          () => this.running,
+        )) ?? 0;
+    }
+    return restored;
+  }
+
+  private async renew(sessions: readonly Session[]): Promise<number> {
+    const joined = sessions.filter((session) => session.isJoined);
+    if (joined.length === 0) return 0;
+    try {
+      return await this.parts.backplane.roster.renew(joined.map((session) => session.identity));
+    } finally {
+      // Who left meanwhile may have been registered again after it was taken off.
+      for (const session of joined) if (session.isClosed) this.unregister(session);
+    }
+  }
+
+  private async verifyFeeds(feeds: readonly Feed[], reason: 'behind' | 'verify'): Promise<void> {
+    for (let i = 0; i < feeds.length && this.running; i += RESTORE_BATCH) {
+      const batch = feeds.slice(i, i + RESTORE_BATCH);
+      for (const feed of batch) feed.refill(reason);
+      await Promise.all(batch.map((feed) => feed.settled()));
+    }
+  }
+
+  private tellEphemeral({ ref, audience, frame }: Extract<Delivery, { kind: 'ephemeral' }>): void {
+    const expendable = isTyping(frame);
+    for (const session of this.dialogs.get(ref.dialogId)?.sessions ?? []) {
+      if (session.viewer === 'visitor' ? ref.track === 'internal' || audience === 'operators' : audience === 'visitors')
+        continue;
+      session.ephemeral(frame, expendable);
+    }
+  }
+
+  private onPresence({ dialogId, change }: Extract<Delivery, { kind: 'presence' }>): void {
+    const dialog = this.dialogs.get(dialogId);
+    if (dialog === undefined) return;
+    if (change.member.wrote && change.member.role === 'manager') {
+      for (const session of dialog.sessions) {
+        if (session.identity.member.id === change.member.id && session.viewer === 'operator') session.wrote = true;
+      }
+    }
+    if (dialog.notePresence(change)) this.parts.clock.schedule(PRESENCE_COALESCE_MS, () => dialog.flushPresence());
+  }
+
+  private onErased(dialogId: string): void {
+    const dialog = this.dialogs.get(dialogId);
+    if (dialog === undefined) return;
+    for (const session of dialog.sessions) session.close('NOT_FOUND');
+    // What the feeds knew is of a life that has ended; whoever comes again starts from the store.
+    this.dropDialog(dialog);
+  }
+
+  // ── what sessions ask for ────────────────────────────────────────────────────────────────────────────────────────
+
+  monotonicMs(): number {
+    return this.parts.clock.monotonicMs();
+  }
+
+  onBug(error: unknown): void {
+    this.parts.onBug(error);
+  }
+
+  publish(session: Session, track: Track, frame: MessageFrame): void {
+    const { dialogId, member } = session.identity;
+    const { messageLimit: limit, messageWindowMs: windowMs } = this.parts.config;
+    if (this.typists.stop(session, track)) this.tellTyping(session, track, 'stop');
+    this.publisher.appendFor(session, {
+      dialogId,
+      track,
+      scope: { role: member.role, id: member.id },
+      sender: shownSender(member, track),
+      content: frame,
+      known: this.feed(dialogId, track)?.known,
+      window: { limit, windowMs },
+      mustExist: false,
+    });
+  }
+
+  /** For callers without a session; `known` is added where this node holds the dialog. */
+  append(publication: Omit<Publication, 'known'>): ReturnType<Publisher['append']> {
+    return this.publisher.append({ ...publication, known: this.feed(publication.dialogId, publication.track)?.known });
+  }
+
+  typing(session: Session, track: Track, state: 'start' | 'stop'): void {
+    const tell =
+      state === 'start' ? this.typists.start(session, track, this.monotonicMs()) : this.typists.stop(session, track);
+    if (tell) this.tellTyping(session, track, state);
+  }
+
+  private tellTyping(session: Session, track: Track, state: 'start' | 'stop'): void {
+    const { dialogId, member } = session.identity;
+    const ref = { dialogId, track };
+    const frameFor = (viewer: 'operator' | 'visitor') =>
+      encodeFrame({
+        type: 'typing',
+        sender: renderSender(member, session.wrote, viewer),
+        state,
+        ...(track === 'internal' ? { track } : {}),
+      });
+    const { fanout } = this.parts.backplane;
+    const told =
+      track === 'main' && member.role === 'manager'
+        ? [fanout.emit(ref, 'operators', frameFor('operator')), fanout.emit(ref, 'visitors', frameFor('visitor'))]
+        : [fanout.emit(ref, 'all', frameFor('operator'))];
+    // Typing is not worth an answer, nor a retry: during an outage nobody learns of it.
+    for (const one of told) one.catch((error: unknown) => this.unlessAway(error));
+  }
+
+  private unlessAway(error: unknown): void {
+    if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
+  }
+
+  async mark(session: Session, track: Track, offset: number): Promise<void> {
+    const { dialogId, member } = session.identity;
+    await this.parts.backplane.roster.mark({ dialogId, track, member, offset });
+  }
+
+  async history(session: Session, track: Track, frame: HistoryFrame): Promise<ReadResult> {
+    const { dialogId } = session.identity;
+    return boundPage(
+      await this.parts.backplane.log.read({
+        dialogId,
+        track,
+        known: this.feed(dialogId, track)?.known,
+        limit: frame.limit ?? BOUNDS.historyPageDefault,
+        ...(frame.after === undefined ? { before: frame.before ?? Number.MAX_SAFE_INTEGER } : { after: frame.after }),
+      }),
+      frame.after === undefined ? 'before' : 'after',
+      this.parts.config.outboxMaxBytes / 4,
+    );
+  }
+
+  refresh(session: Session, token: string): Promise<RefreshVerdict> {
+    return this.parts.judgeRefresh(session, token);
+  }
+
+  refreshed(session: Session): void {
+    this.setDeadline(session);
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private setDeadline(session: Session): void {
+    const { clock, random, config } = this.parts;
+    const ageMs = clock.monotonicMs() - session.openedAtMs;
+    const oldestMs = clock.nowMs() - ageMs + config.maxAgeMs * (1 - random.float() / 10);
+    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, oldestMs));
+  }
+
+  private tick(): void {
+    const { clock, config } = this.parts;
+    const nowMs = clock.nowMs();
+    const monotonicMs = clock.monotonicMs();
+    for (const session of this.deadlines.due(nowMs)) {
+      session.close(session.identity.expiresAtMs <= nowMs ? 'AUTH_EXPIRED' : 'SESSION_TIMEOUT');
+    }
+    for (const session of this.pings.turn()) session.ping();
+    for (const { session, track } of this.typists.expired(monotonicMs)) this.tellTyping(session, track, 'stop');
+    const isOver = (sinceMs: number | undefined) => sinceMs !== undefined && monotonicMs - sinceMs >= config.lingerMs;
+    for (const dialog of this.idle) {
+      if (isOver(dialog.idleSinceMs)) this.dropDialog(dialog);
+      else if (isOver(dialog.notesIdleSinceMs)) dialog.leaveNotes();
+      if (!dialog.isIdle) this.idle.delete(dialog);
+    }
+    this.verifySome();
+  }
+
+  private dropDialog(dialog: Dialog): void {
+    dialog.close();
+    this.idle.delete(dialog);
+    if (this.dialogs.get(dialog.id) === dialog) this.dialogs.delete(dialog.id);
+  }
+
+  /** A share of the dialogs each second, so that each has its turn within the verify interval. */
+  private verifySome(): void {
+    const share = Math.ceil((this.dialogs.size * TICK_MS) / this.parts.config.verifyIntervalMs);
+    for (let i = 0; i < share; i += 1) {
+      this.toVerify ??= this.dialogs.values();
+      const { value: dialog, done } = this.toVerify.next();
+      if (done === true || dialog === undefined) {
+        this.toVerify = undefined;
+        return;
+      }
+      for (const feed of dialog.feeds) feed.refill('verify');
+      this.renew(dialog.sessions).catch((error: unknown) => this.unlessAway(error));
+    }
+  }
+}

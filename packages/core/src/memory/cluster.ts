@@ -1,0 +1,206 @@
+import type { Track } from '@replyx/protocol';
+import type { Clock, Random } from '../clock.js';
+import type { Backplane, BackplaneOptions, Delivery, TrackRef } from '../ports.js';
+import { MemoryDirectory } from './directory.js';
+import { MemoryFanout } from './fanout.js';
+import { MemoryLog } from './log.js';
+import { MemoryMembership } from './membership.js';
+import { channelOf, MemoryNode } from './node.js';
+import { MemoryRoster } from './roster.js';
+import { type Data, type Dialog, emptyData, emptyDialog, expireDialog, type Meta, type TrackPlace } from './store.js';
+
+export interface MemoryClusterOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Lifetime of a dialog that has no publication yet; default 3600000. */
+  readonly presenceTtlMs?: number | undefined;
+}
+
+/** A copy of the cluster's data, for `restore`. */
+export interface MemorySnapshot {
+  readonly data: Data;
+}
+
+/** How many operations pass between two looks for expired dialogs, and how many dialogs a look visits. */
+const COLLECT_EVERY = 32;
+const COLLECT_AT_ONCE = 16;
+/** Idle windows are dropped after the longest that a configuration makes sense with. */
+const LONGEST_WINDOW_MS = 3_600_000;
+
+/** Backplanes of several nodes in one process. Nothing is shared beyond it, and nothing survives it. */
+export class MemoryCluster {
+  readonly clock: Clock;
+  readonly presenceTtlMs: number;
+  /** The store's present run: a `restore` starts a new one, as a restarted Redis does. */
+  run = 1;
+  data: Data = emptyData();
+  #outage = false;
+  #operations = 0;
+  #collecting: Iterator<[string, Dialog]> | undefined;
+  readonly #random: Random;
+  readonly #nodes = new Set<MemoryNode>();
+  readonly #channels = new Map<string, Set<MemoryNode>>();
+
+  constructor(options: MemoryClusterOptions) {
+    this.clock = options.clock;
+    this.presenceTtlMs = options.presenceTtlMs ?? 3_600_000;
+    this.#random = options.random;
+  }
+
+  /** The backplane of one node. */
+  open(options: BackplaneOptions): Backplane {
+    const node = new MemoryNode(options);
+    this.#nodes.add(node);
+    const log = new MemoryLog(this, node);
+    return {
+      log,
+      fanout: new MemoryFanout(this, node),
+      directory: new MemoryDirectory(this, node, log),
+      roster: new MemoryRoster(this, node),
+      membership: new MemoryMembership(this, node),
+      health: () => {
+        const reasons: string[] = [];
+        if (this.#outage || node.gone) reasons.push('redis_unreachable');
+        if (this.#outage || node.gone || node.deaf) reasons.push('subscriber_away');
+        return { ok: reasons.length === 0, reasons };
+      },
+      close: async () => this.#remove(node),
+    };
+  }
+
+  // ── for tests ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Empties the store, as FLUSHALL does. */
+  flush(): void {
+    this.data = emptyData();
+    this.#collecting = undefined;
+  }
+
+  snapshot(): MemorySnapshot {
+    return { data: structuredClone(this.data) };
+  }
+
+  /** Rolls the store back. `sameRun`: as a loss that no new process shows. */
+  restore(snapshot: MemorySnapshot, { sameRun = false }: { readonly sameRun?: boolean } = {}): void {
+    this.data = structuredClone(snapshot.data);
+    this.#collecting = undefined;
+    if (!sameRun) this.run++;
+  }
+
+  /** Lets keys of a dialog expire now; `log` without a track means both. */
+  expire(dialogId: string, what: 'all' | 'log' | 'meta', track?: Track): void {
+    const dialog = this.data.dialogs.get(dialogId);
+    if (dialog === undefined) return;
+    if (what === 'all') this.data.dialogs.delete(dialogId);
+    else if (what === 'meta') dialog.meta = undefined;
+    else for (const name of track === undefined ? (['main', 'internal'] as const) : [track]) delete dialog.logs[name];
+  }
+
+  /** The node is gone without a word: it hears nothing, its calls fail, its heartbeat has lapsed. */
+  killNode(incarnation: string): void {
+    for (const node of [...this.#nodes]) if (node.incarnation === incarnation) this.#remove(node);
+    const beat = this.data.beats.get(incarnation);
+    if (beat !== undefined) beat.atMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** While true every call fails and no delivery arrives; afterwards subscriptions are restored. */
+  setOutage(outage: boolean): void {
+    this.#outage = outage;
+    for (const node of this.#nodes) this.setDeaf(node.incarnation, outage);
+  }
+
+  /** Interrupts one node's subscriptions, or restores them. */
+  setDeaf(incarnation: string, deaf: boolean): void {
+    for (const node of this.#nodes) {
+      if (node.incarnation !== incarnation || node.deaf === deaf) continue;
+      node.deaf = deaf;
+      if (!deaf && node.subscriptions.size > 0) node.listener?.onRestored([...node.subscriptions.values()]);
+    }
+  }
+
+  // ── for the ports ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get nowMs(): number {
+    return this.clock.nowMs();
+  }
+
+  /** Starts every operation of a node. Throws `BackplaneUnavailable`. */
+  enter(node: MemoryNode): void {
+    node.assertAlive(this.#outage);
+    if (++this.#operations % COLLECT_EVERY === 0) this.#collect();
+  }
+
+  /** A dialog without what has expired; `undefined` where nothing is kept of it. */
+  dialog(dialogId: string): Dialog | undefined {
+    const dialog = this.data.dialogs.get(dialogId);
+    if (dialog === undefined || !expireDialog(dialog, this.nowMs, LONGEST_WINDOW_MS)) return dialog;
+    this.data.dialogs.delete(dialogId);
+    return undefined;
+  }
+
+  ensureDialog(dialogId: string): Dialog {
+    let dialog = this.dialog(dialogId);
+    if (dialog === undefined) {
+      dialog = emptyDialog();
+      this.data.dialogs.set(dialogId, dialog);
+    }
+    return dialog;
+  }
+
+  ensureMeta(dialog: Dialog): Meta {
+    dialog.meta ??= { closed: false, places: {}, expiresMs: this.nowMs + this.presenceTtlMs };
+    return dialog.meta;
+  }
+
+  newName(): string {
+    return Array.from(this.#random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  newPlace(): TrackPlace {
+    const name = this.newName();
+    return { epoch: name, life: name, offset: 0, run: this.run };
+  }
+
+  attach(node: MemoryNode, ref: TrackRef): void {
+    const channel = channelOf(ref);
+    node.subscriptions.set(channel, ref);
+    const nodes = this.#channels.get(channel);
+    if (nodes === undefined) this.#channels.set(channel, new Set([node]));
+    else nodes.add(node);
+  }
+
+  detach(node: MemoryNode, ref: TrackRef): void {
+    const channel = channelOf(ref);
+    node.subscriptions.delete(channel);
+    const nodes = this.#channels.get(channel);
+    nodes?.delete(node);
+    if (nodes?.size === 0) this.#channels.delete(channel);
+  }
+
+  send(ref: TrackRef, delivery: Delivery): void {
+    for (const node of this.#channels.get(channelOf(ref)) ?? []) node.deliver(delivery);
+  }
+
+  #remove(node: MemoryNode): void {
+    node.gone = true;
+    for (const ref of [...node.subscriptions.values()]) this.detach(node, ref);
+    this.#nodes.delete(node);
+  }
+
+  /** Visits a few dialogs at a time, so that those nobody asks for go too. */
+  #collect(): void {
+    this.#collecting ??= this.data.dialogs.entries();
+    for (let visited = 0; visited < COLLECT_AT_ONCE; visited++) {
+      const next = this.#collecting.next();
+      if (next.done === true) {
+        this.#collecting = undefined;
+        return;
+      }
+      const [dialogId, dialog] = next.value;
+      if (expireDialog(dialog, this.nowMs, LONGEST_WINDOW_MS)) this.data.dialogs.delete(dialogId);
+    }
+  }
+}
+
+/** The embedded backplane: open one for every node of this process. */
+export const memoryCluster = (options: MemoryClusterOptions): MemoryCluster => new MemoryCluster(options);

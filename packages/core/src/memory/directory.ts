@@ -1,0 +1,66 @@
+import type { AssistantRecord, DialogRecord, Directory } from '../ports.js';
+import type { MemoryCluster } from './cluster.js';
+import type { MemoryLog } from './log.js';
+import type { MemoryNode } from './node.js';
+import type { Meta } from './store.js';
+
+/** The directory's part of a dialog's meta; `undefined` for a dialog that the directory does not know. */
+export const recordOf = (meta: Meta | undefined): DialogRecord | undefined => {
+  if (meta?.tenant === undefined) return undefined;
+  const { tenant, assistantId, visitorId, closed } = meta;
+  return {
+    tenant,
+    ...(assistantId === undefined ? {} : { assistantId }),
+    ...(visitorId === undefined ? {} : { visitorId }),
+    closed,
+  };
+};
+
+export class MemoryDirectory implements Directory {
+  readonly #cluster: MemoryCluster;
+  readonly #node: MemoryNode;
+  readonly #log: MemoryLog;
+
+  constructor(cluster: MemoryCluster, node: MemoryNode, log: MemoryLog) {
+    this.#cluster = cluster;
+    this.#node = node;
+    this.#log = log;
+  }
+
+  async assistant(assistantId: string): Promise<AssistantRecord | undefined> {
+    this.#cluster.enter(this.#node);
+    return this.#cluster.data.assistants.get(assistantId);
+  }
+
+  async putAssistant(assistantId: string, record: AssistantRecord): Promise<void> {
+    this.#cluster.enter(this.#node);
+    this.#cluster.data.assistants.set(assistantId, structuredClone(record));
+  }
+
+  async deleteAssistant(assistantId: string): Promise<boolean> {
+    this.#cluster.enter(this.#node);
+    return this.#cluster.data.assistants.delete(assistantId);
+  }
+
+  async dialog(dialogId: string): Promise<DialogRecord | undefined> {
+    this.#cluster.enter(this.#node);
+    return recordOf(this.#cluster.dialog(dialogId)?.meta);
+  }
+
+  async putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'> {
+    this.#cluster.enter(this.#node);
+    const meta = this.#cluster.ensureMeta(this.#cluster.ensureDialog(dialogId));
+    if (meta.tenant !== undefined && meta.tenant !== record.tenant) return 'conflict';
+    meta.tenant = record.tenant;
+    meta.assistantId = record.assistantId;
+    meta.visitorId = record.visitorId;
+    meta.closed = record.closed;
+    meta.expiresMs = Number.POSITIVE_INFINITY;
+    return 'stored';
+  }
+
+  async deleteDialog(dialogId: string): Promise<boolean> {
+    this.#cluster.enter(this.#node);
+    return this.#log.remove(dialogId, false);
+  }
+}

@@ -1,0 +1,1 @@
+export { MemoryCluster, type MemoryClusterOptions, type MemorySnapshot, memoryCluster } from './cluster.js';

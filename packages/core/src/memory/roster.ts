@@ -1,0 +1,213 @@
+import { BOUNDS } from '@replyx/protocol';
+import type {
+  DialogClaim,
+  MarkRequest,
+  Member,
+  PresenceChange,
+  PresentMember,
+  RegisteredConnection,
+  RegisterRequest,
+  RegisterResult,
+  Roster,
+  RosterConnection,
+  StoredMark,
+} from '../ports.js';
+import type { MemoryCluster } from './cluster.js';
+import { recordOf } from './directory.js';
+import type { MemoryNode } from './node.js';
+import { type Dialog, type Meta, userOf } from './store.js';
+
+export class MemoryRoster implements Roster {
+  readonly #cluster: MemoryCluster;
+  readonly #node: MemoryNode;
+
+  constructor(cluster: MemoryCluster, node: MemoryNode) {
+    this.#cluster = cluster;
+    this.#node = node;
+  }
+
+  async register(request: RegisterRequest): Promise<RegisterResult> {
+    this.#cluster.enter(this.#node);
+    const { dialogId, connectionId, member, claim } = request;
+    const known = this.#cluster.dialog(dialogId);
+    const fixed = settleClaim(known?.meta, claim);
+    if (fixed === undefined) return { status: 'not_found' };
+    const dialog = known ?? this.#cluster.ensureDialog(dialogId);
+    const meta = this.#cluster.ensureMeta(dialog);
+    Object.assign(meta, fixed);
+    this.#extend(meta);
+    const user = userOf(member);
+    const before = this.#isPresent(dialog, user, this.#node.live);
+    dialog.connections.set(connectionId, this.#connection(member));
+    const present = this.#present(dialog, member);
+    const self = present[0] as PresentMember;
+    if (!before) this.#tell(dialogId, 'join', self);
+    return {
+      status: 'registered',
+      dialog: recordOf(meta) as NonNullable<ReturnType<typeof recordOf>>,
+      members: present.slice(0, BOUNDS.presenceUsers),
+      count: { operators: present.length, visitors: present.filter(({ wrote }) => wrote).length },
+      marks: this.#marks(dialog, meta),
+      wrote: self.wrote,
+    };
+  }
+
+  async unregister(dialogId: string, connectionId: string): Promise<void> {
+    this.#cluster.enter(this.#node);
+    const dialog = this.#cluster.dialog(dialogId);
+    const connection = dialog?.connections.get(connectionId);
+    if (dialog === undefined || connection === undefined) return;
+    dialog.connections.delete(connectionId);
+    this.#tellIfGone(dialogId, dialog, connection.member, this.#node.live);
+  }
+
+  async connections(dialogId: string): Promise<readonly RosterConnection[]> {
+    this.#cluster.enter(this.#node);
+    const connections = [...(this.#cluster.dialog(dialogId)?.connections ?? [])];
+    return connections
+      .filter(([, { incarnation }]) => this.#node.live.has(incarnation))
+      .map(([connectionId, { incarnation, nodeId, member }]) => ({
+        dialogId,
+        connectionId,
+        member,
+        incarnation,
+        nodeId,
+      }));
+  }
+
+  async mark({ dialogId, track, member, offset }: MarkRequest): Promise<number> {
+    this.#cluster.enter(this.#node);
+    const dialog = this.#cluster.dialog(dialogId);
+    const head = dialog?.meta?.places[track]?.offset ?? 0;
+    const key = `${track}\n${userOf(member)}`;
+    const current = Math.min(dialog?.marks.get(key)?.offset ?? 0, head);
+    const wanted = Math.min(offset, head);
+    if (dialog === undefined || wanted <= current) return current;
+    dialog.marks.set(key, { member: copyOf(member), track, offset: wanted });
+    const emit = (audience: 'all' | 'operators' | 'visitors', id: string): void => {
+      const { role, name } = member;
+      const sender = { role, id, ...(name === undefined ? {} : { name }) };
+      const notice = { type: 'read', sender, offset: wanted, ...(track === 'internal' ? { track } : {}) };
+      const ref = { dialogId, track };
+      const frame = new TextEncoder().encode(JSON.stringify(notice));
+      this.#cluster.send(ref, { kind: 'ephemeral', ref, audience, frame });
+    };
+    if (track === 'main' && member.role !== 'manager') {
+      emit('all', member.id);
+    } else {
+      emit('operators', member.id);
+      if (track === 'main' && dialog.writers.has(userOf(member))) emit('visitors', member.publicId);
+    }
+    return wanted;
+  }
+
+  async sweep(incarnation: string): Promise<number> {
+    this.#cluster.enter(this.#node);
+    const beat = this.#cluster.data.beats.get(incarnation);
+    if (beat !== undefined && this.#cluster.nowMs - beat.atMs < this.#node.options.nodeTtlMs) return 0;
+    const live = new Set(this.#node.live);
+    live.delete(incarnation);
+    let removed = 0;
+    for (const [dialogId, dialog] of this.#cluster.data.dialogs) {
+      const gone: Member[] = [];
+      for (const [connectionId, connection] of dialog.connections) {
+        if (connection.incarnation !== incarnation) continue;
+        dialog.connections.delete(connectionId);
+        removed++;
+        if (!gone.some((member) => userOf(member) === userOf(connection.member))) gone.push(connection.member);
+      }
+      for (const member of gone) this.#tellIfGone(dialogId, dialog, member, live);
+    }
+    return removed;
+  }
+
+  async renew(connections: readonly RegisteredConnection[]): Promise<number> {
+    this.#cluster.enter(this.#node);
+    let restored = 0;
+    for (const { dialogId, connectionId, member } of connections) {
+      const dialog = this.#cluster.ensureDialog(dialogId);
+      if (dialog.meta !== undefined) this.#extend(dialog.meta);
+      if (dialog.connections.has(connectionId)) continue;
+      const before = this.#isPresent(dialog, userOf(member), this.#node.live);
+      dialog.connections.set(connectionId, this.#connection(member));
+      restored++;
+      if (!before) this.#tell(dialogId, 'join', { ...copyOf(member), wrote: wrote(dialog, member) });
+    }
+    return restored;
+  }
+
+  #connection(member: Member): { incarnation: string; nodeId: string; member: Member } {
+    const { incarnation, nodeId } = this.#node.options;
+    return { incarnation, nodeId, member: copyOf(member) };
+  }
+
+  #extend(meta: Meta): void {
+    meta.expiresMs = Math.max(meta.expiresMs, this.#cluster.nowMs + this.#cluster.presenceTtlMs);
+  }
+
+  #isPresent(dialog: Dialog, user: string, live: ReadonlySet<string>): boolean {
+    for (const { incarnation, member } of dialog.connections.values()) {
+      if (live.has(incarnation) && userOf(member) === user) return true;
+    }
+    return false;
+  }
+
+  /** Everybody with a live connection, each once, `self` first. */
+  #present(dialog: Dialog, self: Member): PresentMember[] {
+    const found = new Map<string, PresentMember>();
+    found.set(userOf(self), { ...copyOf(self), wrote: wrote(dialog, self) });
+    for (const { incarnation, member } of dialog.connections.values()) {
+      if (!this.#node.live.has(incarnation) || found.has(userOf(member))) continue;
+      found.set(userOf(member), { ...member, wrote: wrote(dialog, member) });
+    }
+    return [...found.values()];
+  }
+
+  #marks(dialog: Dialog, meta: Meta): StoredMark[] {
+    const marks: StoredMark[] = [];
+    for (const { member, track, offset } of dialog.marks.values()) {
+      // A mark may outlive the history it points into.
+      const shown = Math.min(offset, meta.places[track]?.offset ?? 0);
+      if (shown > 0) marks.push({ ...member, track, offset: shown, wrote: wrote(dialog, member) });
+    }
+    return marks;
+  }
+
+  #tellIfGone(dialogId: string, dialog: Dialog, member: Member, live: ReadonlySet<string>): void {
+    if (this.#isPresent(dialog, userOf(member), live)) return;
+    this.#tell(dialogId, 'leave', { ...member, wrote: wrote(dialog, member) });
+  }
+
+  #tell(dialogId: string, state: PresenceChange['state'], member: PresentMember): void {
+    this.#cluster.send({ dialogId, track: 'main' }, { kind: 'presence', dialogId, change: { state, member } });
+  }
+}
+
+const copyOf = ({ role, id, name, publicId }: Member): Member => ({
+  role,
+  id,
+  ...(name === undefined ? {} : { name }),
+  publicId,
+});
+
+/** Whether visitors may know of the member: managers only once they have written in the main track. */
+const wrote = (dialog: Dialog, member: Member): boolean =>
+  member.role !== 'manager' || dialog.writers.has(userOf(member));
+
+/** What the claim fixes of the record, where it may be let in; `register.lua` says the same. */
+const settleClaim = (
+  meta: Meta | undefined,
+  { tenant, assistantId, visitorId, assistants, directory }: DialogClaim,
+): Pick<Meta, 'tenant' | 'assistantId' | 'visitorId'> | undefined => {
+  if (meta?.tenant === undefined && directory === 'strict') return undefined;
+  if (meta?.tenant !== undefined && meta.tenant !== tenant) return undefined;
+  let assistant = meta?.assistantId;
+  if (assistantId !== undefined) {
+    if (assistant === undefined && directory === 'open') assistant = assistantId;
+    if (assistant !== assistantId) return undefined;
+  }
+  const visitor = meta?.visitorId ?? visitorId;
+  if (visitorId !== undefined && visitor !== visitorId) return undefined;
+  if (assistants !== undefined && (assistant === undefined || !assistants.includes(assistant))) return undefined;
+  return { tenant, assistantId: assistant, visitorId: visitor };
+};

@@ -1,0 +1,106 @@
+import type { Track } from '@replyx/protocol';
+import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
+
+/**
+ * What the in-memory cluster holds, key by key as Redis would, so that each can expire alone. Plain data: a snapshot is a
+ * structured clone.
+ */
+export interface TrackPlace {
+  epoch: string;
+  /** Idempotency goes by it; changes only when the log is cleared. */
+  life: string;
+  offset: number;
+  /** The store's run that named the epoch. */
+  run: number;
+}
+
+export interface Meta {
+  tenant?: string | undefined;
+  assistantId?: string | undefined;
+  visitorId?: string | undefined;
+  closed: boolean;
+  fence?: number | undefined;
+  places: Partial<Record<Track, TrackPlace>>;
+  /** Infinity where the directory put it. */
+  expiresMs: number;
+}
+
+export interface StoredLog {
+  entries: LogEntry[];
+  expiresMs: number;
+}
+
+export interface Appended {
+  life: string;
+  offset: number;
+  digest: string;
+  expiresMs: number;
+}
+
+export interface Connection {
+  incarnation: string;
+  nodeId: string;
+  member: Member;
+}
+
+export interface Mark {
+  member: Member;
+  track: Track;
+  offset: number;
+}
+
+export interface Dialog {
+  meta: Meta | undefined;
+  logs: Partial<Record<Track, StoredLog>>;
+  /** In order of expiry. */
+  appended: Map<string, Appended>;
+  /** Times of admissions by sender, oldest first. */
+  windows: Map<string, number[]>;
+  /** Managers who have written in the main track. */
+  writers: Set<string>;
+  marks: Map<string, Mark>;
+  connections: Map<string, Connection>;
+}
+
+export interface Beat {
+  info: NodeInfo;
+  atMs: number;
+}
+
+export interface Data {
+  dialogs: Map<string, Dialog>;
+  assistants: Map<string, AssistantRecord>;
+  beats: Map<string, Beat>;
+}
+
+export const emptyData = (): Data => ({ dialogs: new Map(), assistants: new Map(), beats: new Map() });
+
+export const emptyDialog = (): Dialog => ({
+  meta: undefined,
+  logs: {},
+  appended: new Map(),
+  windows: new Map(),
+  writers: new Set(),
+  marks: new Map(),
+  connections: new Map(),
+});
+
+/** Drops what has expired in a dialog; true where nothing is left of it. */
+export const expireDialog = (dialog: Dialog, nowMs: number, longestWindowMs: number): boolean => {
+  if (dialog.meta !== undefined && dialog.meta.expiresMs <= nowMs) dialog.meta = undefined;
+  for (const track of Object.keys(dialog.logs) as Track[]) {
+    if ((dialog.logs[track]?.expiresMs ?? 0) <= nowMs) delete dialog.logs[track];
+  }
+  for (const [key, { expiresMs }] of dialog.appended) {
+    if (expiresMs > nowMs) break;
+    dialog.appended.delete(key);
+  }
+  for (const [sender, times] of dialog.windows) {
+    if (nowMs - (times.at(-1) ?? 0) > longestWindowMs) dialog.windows.delete(sender);
+  }
+  if (dialog.meta !== undefined || dialog.connections.size > 0) return false;
+  return Object.keys(dialog.logs).length === 0 && dialog.appended.size === 0 && dialog.windows.size === 0;
+};
+
+/** A user of a dialog; no role has a line end. */
+export const userOf = ({ role, id }: { readonly role: string; readonly id: string }): string => `${role}\n${id}`;

@@ -1,0 +1,27 @@
+/** One node of a cluster on this machine, whether it has a process of its own or not. */
+export interface LocalNode {
+  readonly id: string;
+  readonly port: number;
+  readonly internalPort: number;
+  /** Drains and stops it. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** What all nodes of a local cluster share, by the names of the configuration. */
+export type LocalEnvironment = Readonly<Record<string, string>>;
+
+export interface NodePlan {
+  readonly id: string;
+  readonly port: number;
+  readonly internalPort: number;
+}
+
+/** The environment of one node. */
+export const nodeEnvironment = (shared: LocalEnvironment, plan: NodePlan): Record<string, string> => ({
+  ...shared,
+  NODE_ID: plan.id,
+  HOST: '127.0.0.1',
+  INTERNAL_HOST: '127.0.0.1',
+  PORT: String(plan.port),
+  INTERNAL_PORT: String(plan.internalPort),
+});

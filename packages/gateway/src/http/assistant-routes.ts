@@ -1,0 +1,56 @@
+import type { AssistantRecord, Backplane } from '@replyx/core';
+import { API_BODIES } from '@replyx/protocol/schemas';
+import { readBody } from './body.js';
+import { type HttpRoute, json, NO_CONTENT } from './http.js';
+import { pathId } from './path-id.js';
+import { Problem } from './problem.js';
+
+const assistantBody = (record: AssistantRecord) => ({
+  tenant: record.tenant,
+  active: record.active,
+  allowed_domains: record.allowedDomains,
+  widget_version: record.widgetVersion,
+  inbox: record.inbox,
+  limits: record.limits ?? {},
+});
+
+const definedNumbers = (values: Readonly<Record<string, number | undefined>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+
+/** The directory of assistants. */
+export const assistantRoutes = ({ directory }: Pick<Backplane, 'directory'>): HttpRoute[] => [
+  {
+    method: 'put',
+    path: '/v1/assistants/:id',
+    handle: async (call) => {
+      const body = readBody(call.body, API_BODIES.assistant);
+      const record: AssistantRecord = {
+        tenant: body.tenant,
+        active: body.active,
+        allowedDomains: body.allowed_domains,
+        widgetVersion: body.widget_version,
+        inbox: body.inbox,
+        limits: definedNumbers(body.limits ?? {}),
+      };
+      await directory.putAssistant(pathId(call), record);
+      return json(200, assistantBody(record));
+    },
+  },
+  {
+    method: 'get',
+    path: '/v1/assistants/:id',
+    handle: async (call) => {
+      const record = await directory.assistant(pathId(call));
+      if (record === undefined) throw new Problem('not_found');
+      return json(200, assistantBody(record));
+    },
+  },
+  {
+    method: 'del',
+    path: '/v1/assistants/:id',
+    handle: async (call) => {
+      if (!(await directory.deleteAssistant(pathId(call)))) throw new Problem('not_found');
+      return NO_CONTENT;
+    },
+  },
+];

@@ -1,0 +1,162 @@
+import { type Backplane, boundPage, type DialogRecord, encodeFrame, type Hub, historyMessages } from '@replyx/core';
+import { BOUNDS, type Sender, type Track } from '@replyx/protocol';
+import { API_BODIES, historyQuery } from '@replyx/protocol/schemas';
+import { readBody, readQuery } from './body.js';
+import { type HttpAnswer, type HttpRoute, json, NO_CONTENT } from './http.js';
+import { pathId } from './path-id.js';
+import { Problem } from './problem.js';
+
+export interface DialogRoutesParts {
+  readonly backplane: Backplane;
+  readonly hub: Pick<Hub, 'append' | 'feed'>;
+  readonly directory: 'strict' | 'open';
+  readonly newId: () => string;
+}
+
+/** Bytes of frames in one history answer. */
+const MAX_PAGE_BYTES = 1_048_576;
+
+const dialogBody = (record: DialogRecord) => ({
+  tenant: record.tenant,
+  assistant_id: record.assistantId ?? null,
+  visitor_id: record.visitorId ?? null,
+  closed: record.closed,
+});
+
+const shown = ({ role, id, name }: { role: Sender['role']; id: string; name?: string | undefined }): Sender => ({
+  role,
+  id,
+  ...(name === undefined ? {} : { name }),
+});
+
+/** What a backend does with one dialog. */
+export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesParts): HttpRoute[] => {
+  const mustBeKnown = async (dialogId: string): Promise<void> => {
+    if (directory === 'strict' && (await backplane.directory.dialog(dialogId)) === undefined)
+      throw new Problem('not_found');
+  };
+
+  const read = async (dialogId: string, track: Track, page: { after?: number; before?: number; limit: number }) =>
+    backplane.log.read({ dialogId, track, known: hub.feed(dialogId, track)?.known, ...page });
+
+  const publish: HttpRoute = {
+    method: 'post',
+    path: '/v1/dialogs/:id/messages',
+    handle: async (call) => {
+      const dialogId = pathId(call);
+      const body = readBody(call.body, API_BODIES.publish);
+      const id = body.id ?? newId();
+      const result = await hub.append({
+        dialogId,
+        track: body.track ?? 'main',
+        scope: { role: body.sender.role, id: body.sender.id },
+        sender: body.sender,
+        content: { id, text: body.text, meta: body.meta },
+        fence: body.fence,
+        // The sender's window is for clients; a backend is limited by its key.
+        window: { limit: 0, windowMs: 1 },
+        mustExist: directory === 'strict',
+      });
+      if (result.status !== 'appended' && result.status !== 'duplicate') throw new Problem(result.status);
+      const { epoch, offset, status } = result;
+      return json(201, { id, epoch, offset, duplicate: status === 'duplicate' });
+    },
+  };
+
+  const history: HttpRoute = {
+    method: 'get',
+    path: '/v1/dialogs/:id/messages',
+    handle: async (call): Promise<HttpAnswer> => {
+      const dialogId = pathId(call);
+      const { track = 'main', after, before, limit = BOUNDS.historyPageDefault } = readQuery(call.query, historyQuery);
+      await mustBeKnown(dialogId);
+      const direction = after === undefined ? 'before' : 'after';
+      const range = after === undefined ? { before: before ?? Number.MAX_SAFE_INTEGER } : { after };
+      const page = boundPage(await read(dialogId, track, { ...range, limit }), direction, MAX_PAGE_BYTES);
+      const { epoch, offset, more } = page;
+      return {
+        status: 200,
+        type: 'application/json',
+        body: `{"messages":${historyMessages(page)},${JSON.stringify({ epoch, offset, more }).slice(1)}`,
+      };
+    },
+  };
+
+  const event: HttpRoute = {
+    method: 'post',
+    path: '/v1/dialogs/:id/events',
+    handle: async (call) => {
+      const dialogId = pathId(call);
+      const body = readBody(call.body, API_BODIES.event);
+      await mustBeKnown(dialogId);
+      const track: Track = body.track ?? 'main';
+      const onTrack = track === 'internal' ? { track } : {};
+      const frame =
+        body.type === 'event'
+          ? encodeFrame({ type: body.type, name: body.name, data: body.data })
+          : encodeFrame({ type: body.type, sender: shown(body.sender), state: body.state, ...onTrack });
+      await backplane.fanout.emit({ dialogId, track }, 'all', frame);
+      return json(202, {});
+    },
+  };
+
+  const presence: HttpRoute = {
+    method: 'get',
+    path: '/v1/dialogs/:id/presence',
+    handle: async (call) => {
+      const dialogId = pathId(call);
+      await mustBeKnown(dialogId);
+      const connections = await backplane.roster.connections(dialogId);
+      return json(200, {
+        connections: connections.map(({ connectionId, nodeId, member }) => ({
+          connection_id: connectionId,
+          node_id: nodeId,
+          role: member.role,
+          id: member.id,
+          ...(member.name === undefined ? {} : { name: member.name }),
+        })),
+        count: connections.length,
+      });
+    },
+  };
+
+  const put: HttpRoute = {
+    method: 'put',
+    path: '/v1/dialogs/:id',
+    handle: async (call) => {
+      const dialogId = pathId(call);
+      const body = readBody(call.body, API_BODIES.dialog);
+      const record: DialogRecord = {
+        tenant: body.tenant,
+        assistantId: body.assistant_id,
+        visitorId: body.visitor_id,
+        closed: body.closed,
+      };
+      if ((await backplane.directory.putDialog(dialogId, record)) === 'conflict') {
+        throw new Problem('conflict', 'The dialog belongs to another tenant.');
+      }
+      return json(200, dialogBody(record));
+    },
+  };
+
+  const get: HttpRoute = {
+    method: 'get',
+    path: '/v1/dialogs/:id',
+    handle: async (call) => {
+      const record = await backplane.directory.dialog(pathId(call));
+      if (record === undefined) throw new Problem('not_found');
+      return json(200, dialogBody(record));
+    },
+  };
+
+  const erase: HttpRoute = {
+    method: 'del',
+    path: '/v1/dialogs/:id',
+    handle: async (call) => {
+      if (!(await backplane.directory.deleteDialog(pathId(call)))) throw new Problem('not_found');
+      return NO_CONTENT;
+    },
+  };
+
+  return [publish, history, event, presence, put, get, erase];
+};

@@ -1,0 +1,18 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+/** How late the event loop runs, p99 since the last call, in milliseconds. */
+export const watchLoopLag = (): { p99Ms(): number; stop(): void } => {
+  const histogram = monitorEventLoopDelay({ resolution: 20 });
+  histogram.enable();
+  return {
+    p99Ms: () => {
+      // What the monitor itself waits for between two samples is not lag.
+      const lag = Math.max(0, histogram.percentile(99) / 1e6 - 20);
+      histogram.reset();
+      return Number.isFinite(lag) ? Math.round(lag * 10) / 10 : 0;
+    },
+    stop: () => {
+      histogram.disable();
+    },
+  };
+};

@@ -1,0 +1,96 @@
+import type { BackplaneHealth, Hub, Stats } from '@replyx/core';
+import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS, type MetricName } from './metric-names.js';
+
+export interface Metrics {
+  readonly registry: Registry;
+  admission(kind: ConnectionKind, result: string, reason: string): void;
+  closed(code: number): void;
+  duration(kind: ConnectionKind, seconds: number): void;
+  http(route: string, status: number): void;
+}
+
+const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
+
+export interface MetricSources {
+  readonly hub: Hub;
+  readonly health: () => BackplaneHealth;
+  readonly isReady: () => boolean;
+}
+
+/** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
+export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const { stats } = hub;
+  const of = (name: MetricName) => ({ name, help: METRICS[name].help, registers: [registry] });
+
+  const gauge = (name: MetricName, read: () => number) =>
+    new Gauge({
+      ...of(name),
+      collect() {
+        this.set(read());
+      },
+    });
+  const counter = (name: MetricName, read: (stats: Stats) => number) =>
+    new Counter({
+      ...of(name),
+      collect() {
+        this.reset();
+        this.inc(read(stats));
+      },
+    });
+  const counters = (name: MetricName, label: string, read: (stats: Stats) => Readonly<Record<string, number>>) =>
+    new Counter({
+      ...of(name),
+      labelNames: [label],
+      collect() {
+        this.reset();
+        for (const [key, value] of Object.entries(read(stats))) this.inc({ [label]: key }, value);
+      },
+    });
+
+  new Gauge({
+    ...of('replyx_connections'),
+    labelNames: ['kind'],
+    collect() {
+      const kinds = { operator: 0, site: 0, widget: 0 };
+      for (const session of hub.sessions()) kinds[session.identity.kind] += 1;
+      for (const [kind, count] of Object.entries(kinds)) this.set({ kind }, count);
+    },
+  });
+  gauge('replyx_dialogs', () => hub.dialogCount);
+  gauge('replyx_subscriptions', () => hub.subscriptionCount);
+  gauge('replyx_ready', () => (isReady() ? 1 : 0));
+  gauge('replyx_backplane_up', () => (health().ok ? 1 : 0));
+  counter('replyx_frames_received_total', (s) => s.framesReceived);
+  counter('replyx_frames_refused_total', (s) => s.framesRefused);
+  counter('replyx_frames_sent_total', (s) => s.deliveries);
+  counter('replyx_acks_by_arrival_total', (s) => s.acksByArrival);
+  counter('replyx_recovered_publications_total', (s) => s.recoveredPublications);
+  counters('replyx_received_publications_total', 'track', (s) => s.deliveredPublications);
+  counters('replyx_publishes_total', 'result', (s) => s.publishes);
+  counters('replyx_gaps_total', 'reason', (s) => s.gaps);
+  counters('replyx_resets_total', 'reason', (s) => s.resets);
+  counters('replyx_joins_total', 'result', (s) => s.joins);
+  counters('replyx_errors_sent_total', 'code', (s) => s.errorsSent as Record<string, number>);
+
+  const admissions = new Counter({ ...of('replyx_admissions_total'), labelNames: ['kind', 'result', 'reason'] });
+  const closes = new Counter({ ...of('websocket_close_codes_total'), labelNames: ['code'] });
+  const durations = new Histogram({
+    ...of('websocket_connection_duration_seconds'),
+    labelNames: ['kind'],
+    buckets: DURATION_BUCKETS_SECONDS,
+  });
+  const http = new Counter({ ...of('replyx_http_requests_total'), labelNames: ['route', 'status'] });
+  const known = new Set<number>([...Object.values(CLOSE_CODES).map((entry) => entry.code), 1005, 1006]);
+  return {
+    registry,
+    admission: (kind, result, reason) => admissions.inc({ kind, result, reason }),
+    // A peer may close with any number: only those of the table get a series of their own.
+    closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
+    duration: (kind, seconds) => durations.observe({ kind }, seconds),
+    http: (route, status) => http.inc({ route, status: String(status) }),
+  };
+};

@@ -1,0 +1,177 @@
+import { disconnectFrame, Session, type SessionHost } from '@replyx/core';
+import { BOUNDS, CLOSE_CODES, type CloseName, type ConnectionKind, WS_ROUTES } from '@replyx/protocol';
+import type { Admitted, Screening, UpgradeRequest, Verdict } from '../admission/admission.js';
+import type { TokenPick } from '../auth/token-transport.js';
+import { Problem, problemAnswer } from '../http/problem.js';
+import { EarlyFrames } from './early-frames.js';
+import { writeAnswer } from './http-app.js';
+import { type HttpRequest, type HttpResponse, type TemplatedApp, uws } from './module.js';
+import { SocketTransport } from './socket-transport.js';
+
+export interface SocketAppOptions {
+  readonly host: SessionHost;
+  readonly screen: (request: UpgradeRequest) => Screening;
+  readonly admit: (request: UpgradeRequest, picked: TokenPick) => Promise<Verdict>;
+  readonly join: (session: Session, admitted: Admitted) => void;
+  readonly onVerdict: (kind: ConnectionKind, verdict: Screening | Verdict | 'gone') => void;
+  readonly onBug: (error: unknown) => void;
+  readonly outboxMaxBytes: number;
+  /** A socket from which nothing came for so long is cut. */
+  readonly pongTimeoutMs: number;
+  /** Most time that a decision may take. */
+  readonly admitDeadlineMs: number;
+}
+
+/** What hangs on a socket: first the request that opened it, then its session. */
+interface SocketData {
+  admission: Admission | undefined;
+  session: Session | undefined;
+  transport: SocketTransport<SocketData> | undefined;
+}
+
+interface Admission {
+  readonly request: UpgradeRequest;
+  readonly token: TokenPick;
+  readonly early: EarlyFrames;
+}
+
+/** Room for the close frame and one frame more: past this limit a frame is dropped, the last words included. */
+const SPARE_BYTES = 262_144;
+
+const decoder = new TextDecoder();
+
+const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => {
+  const lines = new Map<string, string>();
+  // `getHeader` gives the first of repeated lines only; a second token must be seen.
+  req.forEach((name, value) => {
+    if (name !== 'authorization' && name !== 'sec-websocket-protocol' && name !== 'origin') return;
+    const earlier = lines.get(name);
+    lines.set(name, earlier === undefined ? value : `${earlier},${value}`);
+  });
+  return {
+    kind,
+    dialogId: req.getParameter(0) ?? '',
+    query: req.getQuery() ?? '',
+    version: req.getHeader('sec-websocket-version'),
+    protocols: lines.get('sec-websocket-protocol'),
+    authorization: lines.get('authorization'),
+    origin: lines.get('origin'),
+  };
+};
+
+const refusal = (status: 404 | 426 | 503) => ({
+  ...problemAnswer(new Problem(status === 503 ? 'unavailable' : status === 404 ? 'not_found' : 'bad_frame')),
+  status,
+  ...(status === 426 ? { headers: { 'Sec-WebSocket-Version': '13' } } : {}),
+});
+
+/**
+ * Serves the WebSocket routes of the public listener. A request is upgraded in its own handler or refused there; the dearer
+ * part of the decision follows on the open socket. A later upgrade is not safe with this version: inside `cork` about one in a
+ * hundred is cut (where the socket keeps its address, `cork` takes it for an HTTP response still and reads its
+ * connection-close bit from memory that means something else), and outside of it the answer goes out in 25 writes.
+ */
+export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void => {
+  const { host, onBug, onVerdict } = options;
+
+  /** A throw in a handler ends the process. */
+  const guarded =
+    <A extends unknown[]>(handler: (...args: A) => void) =>
+    (...args: A): void => {
+      try {
+        handler(...args);
+      } catch (error) {
+        onBug(error);
+      }
+    };
+
+  const upgrade = (kind: ConnectionKind) => (res: HttpResponse, req: HttpRequest, context: unknown) => {
+    const request = copyUpgrade(req, kind);
+    const screening = options.screen(request);
+    if (screening.screening === 'refuse') {
+      onVerdict(kind, screening);
+      writeAnswer(res, refusal(screening.status), true);
+      return;
+    }
+    const { token } = screening;
+    const data: SocketData = {
+      admission: { request, token, early: new EarlyFrames() },
+      session: undefined,
+      transport: undefined,
+    };
+    const key = req.getHeader('sec-websocket-key');
+    const extensions = req.getHeader('sec-websocket-extensions');
+    res.upgrade(data, key, screening.protocol ?? '', extensions, context as never);
+  };
+
+  const refuse = (transport: SocketTransport<SocketData>, code: CloseName): void => {
+    transport.send(disconnectFrame(code, 0));
+    transport.end(CLOSE_CODES[code].code, code);
+  };
+
+  const decide = (
+    data: SocketData,
+    { request, token, early }: Admission,
+    transport: SocketTransport<SocketData>,
+  ): void => {
+    const settle = (verdict: Verdict): void => {
+      clearTimeout(deadline);
+      if (data.admission === undefined) return;
+      data.admission = undefined;
+      onVerdict(request.kind, transport.isOpen ? verdict : 'gone');
+      if (!transport.isOpen) return;
+      if (verdict.verdict === 'close') {
+        refuse(transport, verdict.code);
+        return;
+      }
+      const session = new Session(verdict.admitted.identity, transport, host);
+      data.session = session;
+      options.join(session, verdict.admitted);
+      early.handTo(session);
+    };
+    const deadline = setTimeout(
+      guarded(() => settle({ verdict: 'close', code: 'TRY_AGAIN_LATER', reason: 'deadline' })),
+      options.admitDeadlineMs,
+    );
+    options.admit(request, token).then(guarded(settle), (error: unknown) => {
+      onBug(error);
+      guarded(settle)({ verdict: 'close', code: 'INTERNAL_ERROR', reason: 'bug' });
+    });
+  };
+
+  for (const [kind, path] of Object.entries(WS_ROUTES) as [ConnectionKind, string][]) {
+    app.ws<SocketData>(path, {
+      compression: uws.DISABLED,
+      // Twice the contract's bound, so that a frame a little too large can still be answered with its code.
+      maxPayloadLength: BOUNDS.frameBytes * 2,
+      maxBackpressure: options.outboxMaxBytes + SPARE_BYTES,
+      idleTimeout: Math.round(options.pongTimeoutMs / 1000),
+      sendPingsAutomatically: false,
+      upgrade: guarded(upgrade(kind)),
+      open: guarded((socket) => {
+        const data = socket.getUserData();
+        const transport = new SocketTransport(socket);
+        data.transport = transport;
+        if (data.admission !== undefined) decide(data, data.admission, transport);
+      }),
+      message: guarded((socket, message, isBinary) => {
+        const { session, admission, transport } = socket.getUserData();
+        // The frame's buffer is taken away when this handler returns.
+        const text = isBinary ? undefined : decoder.decode(message);
+        if (session !== undefined) {
+          if (text === undefined) session.onBinary();
+          else session.onText(text, message.byteLength);
+        } else if (admission?.early.keep(text, message.byteLength) === false && transport !== undefined) {
+          refuse(transport, 'RATE_LIMITED');
+        }
+      }),
+      ping: guarded((socket) => socket.getUserData().session?.onPing()),
+      drain: guarded((socket) => socket.getUserData().session?.onDrained()),
+      close: guarded((socket) => {
+        const { session, transport } = socket.getUserData();
+        transport?.ended();
+        session?.onClosed();
+      }),
+    });
+  }
+};

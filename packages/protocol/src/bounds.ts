@@ -1,0 +1,29 @@
+/** Every bound that the contract fixes. A bound that operators may change is configuration, not here. */
+export const BOUNDS = {
+  /** Bytes of one client frame; a longer one closes the socket with 1009 where it can still be answered. */
+  frameBytes: 65_536,
+  /** Nesting of a client frame: the frame itself is depth 1, `meta` may go `metaDepth` below it. */
+  frameDepth: 10,
+  /** UTF-16 units of a message's text. */
+  textUnits: 10_000,
+  /** Bytes of `meta` as compact JSON in UTF-8. */
+  metaBytes: 4_096,
+  metaDepth: 8,
+  /** Bytes of an `event`'s `data` as compact JSON in UTF-8. */
+  eventBytes: 16_384,
+  eventNameChars: 128,
+  idChars: 128,
+  frameIdChars: 64,
+  nameChars: 128,
+  reasonChars: 256,
+  /** Entries of one history page. */
+  historyPage: 100,
+  historyPageDefault: 50,
+  /** Users listed in a presence snapshot; the count says how many there are. */
+  presenceUsers: 100,
+  /** Characters of a token; longer ones are refused unread. */
+  tokenChars: 8_192,
+  allowedDomains: 100,
+  assistantsInToken: 1_000,
+  apiBodyBytes: 262_144,
+} as const;

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { BackplaneUnsupported } from './errors.js';
+
+/** What a connection says of the process behind it. */
+export interface ServerIdentity {
+  /** Names one process in one stretch of being a master: a restart, and a promotion, give another. */
+  readonly identity: string;
+  readonly master: boolean;
+  /** Every acknowledged write is on disk (`appendfsync always`). False where Redis does not say. */
+  readonly durable: boolean;
+  /** It was a replica before it was a master, so its data may lack the tail of its former master's. */
+  readonly promoted: boolean;
+}
+
+const infoFields = (text: string): ReadonlyMap<string, string> => {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\r\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return fields;
+};
+
+const atLeast = (version: string, major: number, minor: number): boolean => {
+  const [first = 0, second = 0] = version.split('.').map(Number);
+  return first > major || (first === major && second >= minor);
+};
+
+const checkVersion = (server: ReadonlyMap<string, string>): void => {
+  const valkey = server.get('valkey_version');
+  if (valkey !== undefined) {
+    if (!atLeast(valkey, 7, 2)) throw new BackplaneUnsupported(`Valkey ${valkey} is too old: 7.2 or newer is needed`);
+    return;
+  }
+  const redis = server.get('redis_version') ?? 'of unknown version';
+  if (!atLeast(redis, 7, 0)) throw new BackplaneUnsupported(`Redis ${redis} is too old: 7.0 or newer is needed`);
+};
+
+const isDurable = async (client: Redis): Promise<boolean> => {
+  try {
+    const names = ['appendonly', 'appendfsync', 'no-appendfsync-on-rewrite'];
+    const reply = (await client.call('CONFIG', 'GET', ...names)) as string[];
+    const values = new Map<string, string>();
+    for (let index = 0; index + 1 < reply.length; index += 2) values.set(reply[index] ?? '', reply[index + 1] ?? '');
+    return (
+      values.get('appendonly') === 'yes' &&
+      values.get('appendfsync') === 'always' &&
+      values.get('no-appendfsync-on-rewrite') === 'no'
+    );
+  } catch {
+    // Managed services and ACLs refuse CONFIG. Refused is not proved.
+    return false;
+  }
+};
+
+/** Throws `BackplaneUnsupported` for a server that is too old. */
+export const identify = async (client: Redis): Promise<ServerIdentity> => {
+  const server = infoFields(String(await client.call('INFO', 'server')));
+  checkVersion(server);
+  const replication = infoFields(String(await client.call('INFO', 'replication')));
+  const second = replication.get('master_replid2') ?? '';
+  return {
+    // The replication id is part of it: a master that was demoted and promoted again keeps its run id.
+    identity: createHash('sha1')
+      .update(`${server.get('run_id')} ${replication.get('master_replid')}`)
+      .digest('base64url')
+      .slice(0, 16),
+    master: replication.get('role') === 'master',
+    durable: await isDurable(client),
+    promoted: /[1-9a-f]/.test(second),
+  };
+};

@@ -1,0 +1,109 @@
+import type { PublicationSender } from '@replyx/core';
+import type { Track } from '@replyx/protocol';
+import { slotOfTag } from './slot.js';
+
+/** FNV-1a. Fixed for a deployment's life: a change would orphan every dialog. */
+const hash = (text: string): number => {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
+  }
+  return value >>> 0;
+};
+
+/** For a part of a key that may hold other characters than an id. */
+const encoded = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
+
+const NODES = 'nodes';
+
+/** Every key and channel of one dialog. */
+export interface DialogKeys {
+  readonly partition: number;
+  readonly meta: string;
+  readonly conns: string;
+  readonly marks: string;
+  readonly writers: string;
+  log(track: Track): string;
+  channel(track: Track): string;
+  window(sender: PublicationSender): string;
+  idempotency(track: Track, sender: PublicationSender, id: string): string;
+}
+
+/** Every key name of the deployment; nothing else builds one. */
+export class Keys {
+  readonly partitions: number;
+  /** Cluster slot by partition. */
+  readonly slots: readonly number[];
+  readonly nodesSlot = slotOfTag(NODES);
+  readonly #prefix: string;
+  readonly #tagged: readonly string[];
+
+  constructor(prefix: string, partitions: number) {
+    this.partitions = partitions;
+    this.#prefix = prefix;
+    const tags = Array.from({ length: partitions }, (_, partition) => `p${String(partition).padStart(3, '0')}`);
+    this.#tagged = tags.map((tag) => `${prefix}:{${tag}}`);
+    this.slots = tags.map(slotOfTag);
+  }
+
+  partitionOf(dialogId: string): number {
+    return hash(dialogId) % this.partitions;
+  }
+
+  slotOf(partition: number): number {
+    return this.slots[partition] as number;
+  }
+
+  dialog(dialogId: string): DialogKeys {
+    const partition = this.partitionOf(dialogId);
+    const base = `${this.#tagged[partition]}:d:${dialogId}`;
+    return {
+      partition,
+      meta: `${base}:meta`,
+      conns: `${base}:conns`,
+      marks: `${base}:marks`,
+      writers: `${base}:writers`,
+      log: (track) => `${base}:${track}:log`,
+      channel: (track) => `${base}:${track}:ch`,
+      window: (sender) => `${base}:w:${sender.role}:${encoded(sender.id)}`,
+      idempotency: (track, sender, id) => `${base}:${track}:idem:${sender.role}:${encoded(sender.id)}:${encoded(id)}`,
+    };
+  }
+
+  channel(dialogId: string, track: Track): string {
+    return `${this.#tagged[this.partitionOf(dialogId)]}:d:${dialogId}:${track}:ch`;
+  }
+
+  /** The dialogs of a partition where an incarnation holds connections. */
+  held(partition: number, incarnation: string): string {
+    return `${this.#tagged[partition]}:n:${incarnation}`;
+  }
+
+  /** A private channel of an incarnation, in the first slot that `suits`. Some slot must. */
+  probeWhere(incarnation: string, suits: (slot: number) => boolean): { channel: string; slot: number } {
+    for (let candidate = 0; ; candidate++) {
+      const slot = slotOfTag(`probe${candidate}`);
+      if (suits(slot)) return { channel: `${this.#prefix}:{probe${candidate}}:${incarnation}`, slot };
+    }
+  }
+
+  assistant(assistantId: string): string {
+    return `${this.#prefix}:{a:${assistantId}}`;
+  }
+
+  assistantSlot(assistantId: string): number {
+    return slotOfTag(`a:${assistantId}`);
+  }
+
+  get beats(): string {
+    return `${this.#prefix}:{${NODES}}:beats`;
+  }
+
+  get infos(): string {
+    return `${this.#prefix}:{${NODES}}:infos`;
+  }
+
+  get runs(): string {
+    return `${this.#prefix}:{${NODES}}:runs`;
+  }
+}

@@ -1,0 +1,248 @@
+import { BackplaneUnavailable } from '@replyx/core';
+import type { Redis } from 'ioredis';
+import type { Backoff } from './connection.js';
+import { cut } from './connection.js';
+import { BackplaneUnsupported, isAnswer, isDeadline, isMisplaced, isMissingScript, outage } from './errors.js';
+import { identify, type ServerIdentity } from './identity.js';
+import type { Settings } from './options.js';
+import { SCRIPTS, type Script } from './scripts.js';
+
+export type Argument = string | number | Buffer;
+
+/** Names a stretch of Redis's data in which nothing was lost, and when the cluster first saw it. */
+export interface Lineage {
+  readonly name: string;
+  readonly seenMs: number;
+}
+
+/** A process that this link was connected to, as far as a proof of continuity needs it. */
+export interface Predecessor {
+  readonly identity: string;
+}
+
+/** Asks the cluster which lineage a process continues. */
+export type RegisterRun = (link: Link, identity: string, predecessor: Predecessor | undefined) => Promise<Lineage>;
+
+interface Opened {
+  readonly stream: unknown;
+  readonly address: string;
+  readonly identity: string;
+  readonly durable: boolean;
+  readonly lineage: Lineage;
+}
+
+/** So many commands in a row without an answer: the connection is dead without knowing it. */
+const DEADLINES_BEFORE_CUT = 3;
+
+/**
+ * One data connection to one Redis process. No script runs on it before the lineage of that very process is known: a
+ * connection leads to one process for its whole life, so the lineage is bound to the connection's stream.
+ */
+export class Link {
+  readonly label: string;
+  readonly #client: Redis;
+  readonly #backoff: Backoff;
+  readonly #settings: Settings;
+  readonly #register: RegisterRun;
+  readonly #onMisplaced: () => void;
+  readonly #waiting = new Set<(error: Error | undefined) => void>();
+  #opened: Opened | undefined;
+  #last: Opened | undefined;
+  #deadlines = 0;
+  #failing = false;
+  #closed = false;
+  #lastError: string | undefined;
+  #unsupported: BackplaneUnsupported | undefined;
+
+  constructor(parts: {
+    label: string;
+    client: Redis;
+    backoff: Backoff;
+    settings: Settings;
+    register: RegisterRun;
+    onMisplaced: () => void;
+  }) {
+    this.label = parts.label;
+    this.#client = parts.client;
+    this.#backoff = parts.backoff;
+    this.#settings = parts.settings;
+    this.#register = parts.register;
+    this.#onMisplaced = parts.onMisplaced;
+    this.#client.on('error', (error: Error) => {
+      this.#lastError = error.message;
+    });
+    this.#client.on('ready', () => void this.#open());
+    this.#client.on('close', () => this.#lose());
+  }
+
+  connect(): void {
+    this.#client.connect().catch(() => {});
+  }
+
+  /** Answers, and its lineage is known. */
+  get ready(): boolean {
+    return this.#opened !== undefined && this.#opened.stream === this.#client.stream && this.#client.status === 'ready';
+  }
+
+  /** Ready, and the last command was answered in time. */
+  get healthy(): boolean {
+    return this.ready && !this.#failing;
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Resolves when the link is ready; rejects with `BackplaneUnsupported`, never with an outage. */
+  whenReady(): Promise<void> {
+    if (this.ready) return Promise.resolve();
+    if (this.#unsupported !== undefined) return Promise.reject(this.#unsupported);
+    return new Promise((resolve, reject) => {
+      this.#waiting.add((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  /** Of the process that a script called now will run on. Throws `BackplaneUnavailable` while it is not known. */
+  lineage(): Lineage {
+    if (!this.ready) throw this.#away();
+    return (this.#opened as Opened).lineage;
+  }
+
+  /** Runs a script; the reply is in buffers. Rejects with `BackplaneUnavailable`. */
+  run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return this.ready ? this.#evaluate(script, keys, args) : Promise.reject(this.#away());
+  }
+
+  /** As `run`, also while the lineage of this link is not known: for the script that tells it. */
+  async runUnidentified(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    if (this.#client.status !== 'ready') throw this.#away();
+    return this.#evaluate(script, keys, args);
+  }
+
+  /** One plain command, allowed before the lineage is known; the reply is in buffers. */
+  async command(name: string, ...args: Argument[]): Promise<unknown> {
+    if (this.#client.status !== 'ready') throw this.#away();
+    return this.#guard(() => this.#client.callBuffer(name, ...(args as string[])));
+  }
+
+  /** Finds out whether the process still answers and is the one it was. */
+  async probe(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined || !this.ready) return;
+    const server = await this.#guard(() => identify(this.#client));
+    if (this.#opened !== opened) return;
+    if (server.identity !== opened.identity || !server.master) this.#reopen();
+    else if (!server.durable && opened.durable) this.#opened = { ...opened, durable: false };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#opened = undefined;
+    this.#settle(this.#away());
+    this.#client.disconnect();
+    cut(this.#client);
+  }
+
+  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const { stream } = this.#client;
+    const rest = [script.keys, ...keys, ...args] as string[];
+    return this.#guard(async () => {
+      try {
+        return await this.#client.callBuffer('EVALSHA', script.sha, ...rest);
+      } catch (error) {
+        // Scripts are loaded on every connection, so this is after a SCRIPT FLUSH. The arguments may name the lineage of the
+        // process that was asked first: they are not for another.
+        if (!isMissingScript(error) || this.#client.stream !== stream) throw error;
+        return await this.#client.callBuffer('EVAL', script.text, ...rest);
+      }
+    });
+  }
+
+  async #guard<T>(task: () => Promise<T>): Promise<T> {
+    const { stream } = this.#client;
+    try {
+      const reply = await task();
+      this.#deadlines = 0;
+      this.#failing = false;
+      return reply;
+    } catch (error) {
+      if (this.#client.stream === stream) this.#judge(error);
+      throw outage(error);
+    }
+  }
+
+  #judge(error: unknown): void {
+    this.#failing = !isAnswer(error);
+    if (isAnswer(error)) this.#deadlines = 0;
+    if (isMisplaced(error)) {
+      this.#failing = true;
+      this.#onMisplaced();
+      this.#reopen();
+    } else if (isDeadline(error) && ++this.#deadlines >= DEADLINES_BEFORE_CUT) {
+      this.#deadlines = 0;
+      this.#settings.notice('redis_lost', { server: this.label, reason: 'no answer within the deadline' });
+      cut(this.#client);
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { stream } = this.#client;
+    try {
+      const server = await identify(this.#client);
+      if (!server.master) throw new BackplaneUnavailable('Redis: the server is a replica');
+      await Promise.all(Object.values(SCRIPTS).map(({ text }) => this.#client.call('SCRIPT', 'LOAD', text)));
+      const address = `${stream.remoteAddress}:${stream.remotePort}`;
+      const lineage = await this.#register(this, server.identity, this.#predecessor(server, address));
+      if (this.#closed || this.#client.stream !== stream) return;
+      const { identity, durable } = server;
+      this.#opened = { stream, address, identity, durable, lineage };
+      this.#last = this.#opened;
+      this.#deadlines = 0;
+      this.#failing = false;
+      this.#unsupported = undefined;
+      this.#backoff.reset();
+      this.#settings.notice('redis_ready', { server: this.label, lineage: lineage.name });
+      this.#settle(undefined);
+    } catch (error) {
+      if (this.#closed || this.#client.stream !== stream) return;
+      this.#lastError = error instanceof Error ? error.message : String(error);
+      this.#settings.notice('redis_refused', { server: this.label, reason: this.#lastError });
+      if (isMisplaced(error)) this.#onMisplaced();
+      if (error instanceof BackplaneUnsupported) {
+        this.#unsupported = error;
+        this.#settle(error);
+      }
+      cut(this.#client);
+    }
+  }
+
+  /** The process before this one, where nothing that it acknowledged can be lost in this one as far as the servers say. */
+  #predecessor(server: ServerIdentity, address: string): Predecessor | undefined {
+    const last = this.#last;
+    if (last === undefined || last.address !== address || server.promoted) return undefined;
+    return last.durable && server.durable ? { identity: last.identity } : undefined;
+  }
+
+  #lose(): void {
+    if (this.#opened === undefined) return;
+    this.#last = this.#opened;
+    this.#opened = undefined;
+    if (!this.#closed) this.#settings.notice('redis_lost', { server: this.label, reason: this.#lastError ?? 'closed' });
+  }
+
+  /** A new connection, so that the process behind it is identified again. */
+  #reopen(): void {
+    if (this.#opened !== undefined) this.#last = this.#opened;
+    this.#opened = undefined;
+    cut(this.#client);
+  }
+
+  #settle(error: Error | undefined): void {
+    for (const settle of [...this.#waiting]) settle(error);
+    this.#waiting.clear();
+  }
+
+  #away(): BackplaneUnavailable {
+    return new BackplaneUnavailable(`Redis at ${this.label} is not reachable`);
+  }
+}

@@ -1,0 +1,70 @@
+import type { AssistantRecord, DialogRecord, Directory } from '@replyx/core';
+import type { Keys } from './keys.js';
+import type { Link } from './link.js';
+import type { RedisLog } from './redis-log.js';
+import { SCRIPTS } from './scripts.js';
+import type { Topology } from './topology.js';
+
+/** From the meta fields tenant, assistant, visitor, closed; empty and absent are the same. */
+export const decodeDialog = (fields: readonly (Buffer | string | null | undefined)[]): DialogRecord | undefined => {
+  const [tenant = '', assistantId = '', visitorId = '', closed] = fields.map((field) => String(field ?? ''));
+  if (tenant === '') return undefined;
+  return {
+    tenant,
+    ...(assistantId === '' ? {} : { assistantId }),
+    ...(visitorId === '' ? {} : { visitorId }),
+    closed: closed === '1',
+  };
+};
+
+export class RedisDirectory implements Directory {
+  readonly #keys: Keys;
+  readonly #topology: Topology;
+  readonly #log: RedisLog;
+
+  constructor(keys: Keys, topology: Topology, log: RedisLog) {
+    this.#keys = keys;
+    this.#topology = topology;
+    this.#log = log;
+  }
+
+  async assistant(assistantId: string): Promise<AssistantRecord | undefined> {
+    const json = await this.#assistantLink(assistantId).command('GET', this.#keys.assistant(assistantId));
+    return json === null ? undefined : (JSON.parse(String(json)) as AssistantRecord);
+  }
+
+  async putAssistant(assistantId: string, record: AssistantRecord): Promise<void> {
+    const link = this.#assistantLink(assistantId);
+    await link.command('SET', this.#keys.assistant(assistantId), JSON.stringify(record));
+  }
+
+  async deleteAssistant(assistantId: string): Promise<boolean> {
+    return (await this.#assistantLink(assistantId).command('DEL', this.#keys.assistant(assistantId))) === 1;
+  }
+
+  async dialog(dialogId: string): Promise<DialogRecord | undefined> {
+    const keys = this.#keys.dialog(dialogId);
+    const link = this.#topology.link(this.#keys.slotOf(keys.partition));
+    return decodeDialog((await link.command('HMGET', keys.meta, 't', 'a', 'v', 'c')) as (Buffer | null)[]);
+  }
+
+  async putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'> {
+    const keys = this.#keys.dialog(dialogId);
+    const stored = await this.#topology
+      .link(this.#keys.slotOf(keys.partition))
+      .run(
+        SCRIPTS.putDialog,
+        [keys.meta],
+        [record.tenant, record.assistantId ?? '', record.visitorId ?? '', record.closed ? '1' : '0'],
+      );
+    return stored === 1 ? 'stored' : 'conflict';
+  }
+
+  deleteDialog(dialogId: string): Promise<boolean> {
+    return this.#log.remove(dialogId, false);
+  }
+
+  #assistantLink(assistantId: string): Link {
+    return this.#topology.link(this.#keys.assistantSlot(assistantId));
+  }
+}

@@ -1,0 +1,135 @@
+import type { Log, LogEntry, PublishRequest, PublishResult, ReadRequest, ReadResult } from '@replyx/core';
+import type { Position, Track } from '@replyx/protocol';
+import { decodeEntry } from './codec.js';
+import type { Keys } from './keys.js';
+import type { Argument, Link } from './link.js';
+import { logLifetimeMs, metaLifetimeMs, type Settings } from './options.js';
+import { SCRIPTS } from './scripts.js';
+import type { Topology } from './topology.js';
+import { userOf } from './user.js';
+
+export class RedisLog implements Log {
+  readonly #settings: Settings;
+  readonly #keys: Keys;
+  readonly #topology: Topology;
+  readonly #publishCommand: string;
+  readonly #names: string;
+  #named = 0;
+
+  constructor(settings: Settings, keys: Keys, topology: Topology, publishCommand: string) {
+    this.#settings = settings;
+    this.#keys = keys;
+    this.#topology = topology;
+    this.#publishCommand = publishCommand;
+    this.#names = Buffer.from(settings.random.bytes(12)).toString('base64url');
+  }
+
+  async publish(request: PublishRequest): Promise<PublishResult> {
+    const { sender, track } = request;
+    const settings = this.#settings;
+    const keys = this.#keys.dialog(request.dialogId);
+    const link = this.#topology.link(this.#keys.slotOf(keys.partition));
+    const reply = await link.run(
+      SCRIPTS.publish,
+      [
+        keys.meta,
+        keys.log(track),
+        keys.channel(track),
+        keys.idempotency(track, sender, request.id),
+        keys.window(sender),
+        keys.writers,
+        keys.conns,
+        keys.marks,
+      ],
+      [
+        ...this.#settling(link, track, request.known, false),
+        this.#publishCommand,
+        `${settings.incarnation}:${request.request}`,
+        request.frameHead,
+        request.frameTail,
+        request.bodyDigest,
+        settings.idempotencyTtlMs,
+        request.windowLimit,
+        request.windowMs,
+        request.fence ?? '',
+        request.mustExist ? '1' : '0',
+        settings.historySize,
+        settings.historyTtlMs,
+        logLifetimeMs(settings),
+        metaLifetimeMs(settings),
+        sender.role === 'manager' ? userOf(sender) : '',
+      ],
+    );
+    return decodePublished(reply as unknown[]);
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const { track, after, before, limit } = request;
+    const keys = this.#keys.dialog(request.dialogId);
+    const link = this.#topology.link(this.#keys.slotOf(keys.partition));
+    const up = after !== undefined;
+    // Nothing lies before offset 1, and 0 makes no stream id: then only the position is read.
+    const most = !up && before !== undefined && before <= 1 ? 0 : limit;
+    const from = up ? `${Math.max(after, 0) + 1}-0` : before === undefined ? '+' : `${Math.max(before - 1, 1)}-0`;
+    const reply = (await link.run(
+      SCRIPTS.read,
+      [keys.meta, keys.log(track)],
+      [...this.#settling(link, track, request.known, request.mint === true), up ? 'up' : 'down', from, most],
+    )) as [Buffer, number, number, Buffer, ...Buffer[]];
+    return decodeRead(reply, up);
+  }
+
+  async erase(dialogId: string): Promise<void> {
+    await this.remove(dialogId, true);
+  }
+
+  /** Resolves whether anything was there. */
+  async remove(dialogId: string, keepDirectory: boolean): Promise<boolean> {
+    const keys = this.#keys.dialog(dialogId);
+    const link = this.#topology.link(this.#keys.slotOf(keys.partition));
+    const removed = await link.run(
+      SCRIPTS.erase,
+      [keys.meta, keys.log('main'), keys.log('internal'), keys.conns, keys.marks, keys.writers, keys.channel('main')],
+      [this.#publishCommand, keepDirectory ? '1' : '0'],
+    );
+    return removed === 1;
+  }
+
+  /** The first arguments of every script that settles an epoch. Nothing may be awaited before the script is run. */
+  #settling(link: Link, track: Track, known: Position | undefined, mint: boolean): Argument[] {
+    const lineage = link.lineage();
+    return [
+      track === 'main' ? '' : 'i',
+      lineage.name,
+      lineage.seenMs,
+      `${this.#names}${(++this.#named).toString(36)}`,
+      known?.epoch ?? '',
+      known?.offset ?? 0,
+      mint ? '1' : '0',
+      this.#settings.presenceTtlMs,
+    ];
+  }
+}
+
+const decodePublished = (reply: readonly unknown[]): PublishResult => {
+  const status = String(reply[0]) as PublishResult['status'];
+  switch (status) {
+    case 'appended':
+    case 'duplicate':
+      return { status, epoch: String(reply[1]), offset: Number(reply[2]) };
+    case 'rate_limited':
+      return { status, retryAfterMs: Number(reply[1]) };
+    default:
+      return { status };
+  }
+};
+
+const decodeRead = (reply: readonly [Buffer, number, number, Buffer, ...Buffer[]], up: boolean): ReadResult => {
+  const [epoch, offset, oldest, more, ...pairs] = reply;
+  const entries: LogEntry[] = [];
+  for (let index = 0; index + 1 < pairs.length; index += 2) {
+    entries.push(decodeEntry(pairs[index] as Buffer, pairs[index + 1] as Buffer));
+  }
+  if (!up) entries.reverse();
+  return { epoch: epoch.toString('latin1'), offset, oldest, more: String(more) === '1', entries };
+};

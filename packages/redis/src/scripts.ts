@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** One Lua script; its file documents KEYS, ARGV and result. */
+export interface Script {
+  readonly name: string;
+  readonly keys: number;
+  readonly text: string;
+  readonly sha: string;
+}
+
+const read = (path: string): string => readFileSync(new URL(`./scripts/${path}.lua`, import.meta.url), 'utf8');
+
+/** A line `-- @include name` stands for `lib/name.lua`, so that a rule exists once. */
+const compose = (name: string): string =>
+  read(name).replace(/^-- @include (\S+)$/gm, (_, part: string) => read(`lib/${part}`));
+
+const script = (name: string, keys: number): Script => {
+  const text = compose(name);
+  return { name, keys, text, sha: createHash('sha1').update(text).digest('hex') };
+};
+
+export const SCRIPTS = {
+  publish: script('publish', 8),
+  read: script('read', 2),
+  erase: script('erase', 7),
+  putDialog: script('put-dialog', 1),
+  register: script('register', 6),
+  unregister: script('unregister', 4),
+  renew: script('renew', 5),
+  sweep: script('sweep', 4),
+  mark: script('mark', 4),
+  beat: script('beat', 3),
+  forget: script('forget', 2),
+  run: script('run', 2),
+} as const;

@@ -1,0 +1,115 @@
+-- Checks a claim against the directory and registers a connection.
+-- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel
+-- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 connection, 4 incarnation, 5 node id, 6 user, 7 member as JSON, 8 live incarnations,
+--   9 tenant, 10 assistant or '', 11 visitor or '', 12 allowed assistants in lines or '' for any, 13 'strict' or 'open',
+--   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list
+-- Result {'not_found'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
+--   may know, '1' where this member wrote, members listed, then for each its JSON and '0'|'1', then for each mark its track
+--   'm'|'i', its offset, its member's JSON and '0'|'1'}
+-- @include time
+-- @include present
+
+local meta, conns, held, writers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local user = ARGV[6]
+local live = ARGV[8]
+local record = redis.call('HMGET', meta, 't', 'a', 'v', 'c', 'o', 'io')
+local tenant, assistant, visitor = record[1], record[2], record[3]
+local changes = {}
+local function fix(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+
+if not tenant then
+  if ARGV[13] ~= 'open' then
+    return { 'not_found' }
+  end
+  tenant = ARGV[9]
+  fix('t', tenant)
+elseif tenant ~= ARGV[9] then
+  return { 'not_found' }
+end
+if ARGV[10] ~= '' then
+  if not assistant and ARGV[13] == 'open' then
+    assistant = ARGV[10]
+    fix('a', assistant)
+  elseif assistant ~= ARGV[10] then
+    return { 'not_found' }
+  end
+end
+if ARGV[11] ~= '' then
+  if not visitor then
+    visitor = ARGV[11]
+    fix('v', visitor)
+  elseif visitor ~= ARGV[11] then
+    return { 'not_found' }
+  end
+end
+if ARGV[12] ~= '' and not (assistant and string.find(ARGV[12], '\n' .. assistant .. '\n', 1, true)) then
+  return { 'not_found' }
+end
+if #changes > 0 then
+  local new = redis.call('EXISTS', meta) == 0
+  redis.call('HSET', meta, unpack(changes))
+  if new then
+    redis.call('PEXPIRE', meta, ARGV[14])
+  end
+end
+redis.call('PEXPIRE', meta, ARGV[14], 'GT')
+
+local value = ARGV[4] .. '\n' .. user .. '\n' .. string.format('%.0f', nowMs()) .. '\n' .. ARGV[5] .. '\n' .. ARGV[7]
+local all = redis.call('HVALS', conns)
+redis.call('HSET', conns, ARGV[3], value)
+redis.call('PEXPIRE', conns, ARGV[14])
+redis.call('SADD', held, ARGV[2])
+redis.call('PEXPIRE', held, ARGV[15])
+
+local wrote = wroteFlag(writers, user)
+local listed = { ARGV[7], wrote }
+local most = tonumber(ARGV[16])
+local counted = { [user] = true }
+local members, visible = 1, wrote == '1' and 1 or 0
+local before = false
+for i = 1, #all do
+  local incarnation, other = userOf(all[i])
+  if other == user then
+    before = before or isLive(live, incarnation)
+  elseif not counted[other] and isLive(live, incarnation) then
+    counted[other] = true
+    local flag = wroteFlag(writers, other)
+    members = members + 1
+    if flag == '1' then
+      visible = visible + 1
+    end
+    if members <= most then
+      listed[#listed + 1] = memberOf(all[i])
+      listed[#listed + 1] = flag
+    end
+  end
+end
+if not before then
+  redis.call(ARGV[1], KEYS[6], 'j' .. wrote .. '\n' .. ARGV[7])
+end
+
+local result = {
+  'registered', tenant, assistant or '', visitor or '', record[4] == '1' and '1' or '0',
+  members, visible, wrote, #listed / 2,
+}
+for i = 1, #listed do
+  result[#result + 1] = listed[i]
+end
+local heads = { m = tonumber(record[5]) or 0, i = tonumber(record[6]) or 0 }
+local marks = redis.call('HGETALL', KEYS[5])
+for i = 1, #marks, 2 do
+  local track, marker = string.match(marks[i], '^(.):(.*)$')
+  local offset, member = string.match(marks[i + 1], '^(%d+)\n(.*)$')
+  -- A mark may outlive the history it points into.
+  offset = math.min(tonumber(offset), heads[track])
+  if offset > 0 then
+    result[#result + 1] = track
+    result[#result + 1] = offset
+    result[#result + 1] = member
+    result[#result + 1] = wroteFlag(writers, marker)
+  end
+end
+return result

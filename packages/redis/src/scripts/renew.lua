@@ -1,0 +1,27 @@
+-- Renews the lifetime of what a dialog's connections need, and restores registrations that are lost.
+-- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 main channel
+-- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 incarnation, 4 node id, 5 live incarnations, 6 lifetime of what connections need (ms),
+--   7 lifetime of the held set (ms), then for each connection: id, user, member as JSON
+-- Result how many were restored
+-- @include time
+-- @include present
+
+local conns = KEYS[2]
+local stamp = string.format('%.0f', nowMs())
+local restored = 0
+for i = 8, #ARGV, 3 do
+  local connection, user, member = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local value = ARGV[3] .. '\n' .. user .. '\n' .. stamp .. '\n' .. ARGV[4] .. '\n' .. member
+  -- Written even where it is there: the fresh time tells a sweeper which takes this incarnation for dead to leave it.
+  if redis.call('HSET', conns, connection, value) == 1 then
+    restored = restored + 1
+    if not isPresent(conns, ARGV[5], user, connection) then
+      redis.call(ARGV[1], KEYS[5], 'j' .. wroteFlag(KEYS[4], user) .. '\n' .. member)
+    end
+  end
+end
+redis.call('PEXPIRE', conns, ARGV[6])
+redis.call('SADD', KEYS[3], ARGV[2])
+redis.call('PEXPIRE', KEYS[3], ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[6], 'GT')
+return restored

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { Keys } from '../src/keys.js';
+import { slotOfTag } from '../src/slot.js';
+
+/** A deployment's data lies under these names: they do not change. */
+describe('keys', () => {
+  const keys = new Keys('rx', 128);
+
+  test('of a dialog carry its partition as hash tag', () => {
+    const dialog = keys.dialog('dialog-1');
+    const sender = { role: 'user', id: 'Zoë:{x}' } as const;
+    expect([
+      dialog.meta,
+      dialog.conns,
+      dialog.marks,
+      dialog.writers,
+      dialog.log('main'),
+      dialog.log('internal'),
+      dialog.channel('main'),
+      dialog.window(sender),
+      dialog.idempotency('main', sender, 'a:b'),
+      keys.held(5, 'node.boot'),
+      keys.assistant('bot'),
+      keys.beats,
+      keys.infos,
+      keys.runs,
+    ]).toMatchInlineSnapshot();
+    expect(keys.channel('dialog-1', 'main')).toBe(dialog.channel('main'));
+  });
+
+  test('spread dialogs over all partitions', () => {
+    const counts = new Array<number>(128).fill(0);
+    for (let index = 0; index < 12_800; index++) counts[keys.partitionOf(`dialog-${index}`)]!++;
+    expect(Math.min(...counts)).toBeGreaterThan(60);
+    expect(Math.max(...counts)).toBeLessThan(150);
+  });
+
+  test('find a probe channel in any slot', () => {
+    const wanted = slotOfTag('some tag');
+    const { channel, slot } = keys.probeWhere('node.boot', (candidate) => candidate === wanted);
+    expect(slot).toBe(wanted);
+    expect(slotOfTag(/\{(.*)\}/.exec(channel)?.[1] ?? '')).toBe(wanted);
+  });
+});
+
+test.each([
+  ['123456789', 0x31c3],
+  ['foo', 12_182],
+  ['', 0],
+])('the slot of %j is as Redis says', (tag, slot) => expect(slotOfTag(tag)).toBe(slot % 16_384));

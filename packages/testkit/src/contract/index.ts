@@ -1,0 +1,24 @@
+import { describeDirectoryContract } from './directory-contract.js';
+import { describeFanoutContract } from './fanout-contract.js';
+import { describeLogContract } from './log-contract.js';
+import { describeMembershipContract } from './membership-contract.js';
+import { describeRosterContract } from './roster-contract.js';
+import type { MakeWorld } from './world.js';
+
+export * from './world.js';
+export {
+  describeDirectoryContract,
+  describeFanoutContract,
+  describeLogContract,
+  describeMembershipContract,
+  describeRosterContract,
+};
+
+/** Every port's contract. */
+export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): void => {
+  describeLogContract(name, makeWorld);
+  describeFanoutContract(name, makeWorld);
+  describeDirectoryContract(name, makeWorld);
+  describeRosterContract(name, makeWorld);
+  describeMembershipContract(name, makeWorld);
+};

@@ -1,0 +1,18 @@
+export * from './client.js';
+export * from './clock.js';
+export { freePort } from './free-port.js';
+export * from './gateway-process.js';
+export * from './internal-api.js';
+export * from './invariants.js';
+export * from './log-tail.js';
+export { type DeliveryEntry, PositionTracker } from './position-tracker.js';
+export * from './proc-stat.js';
+export { guardProcess, scratchPath } from './process-guard.js';
+export * from './redis-binary.js';
+export * from './redis-server.js';
+export { RespError, type RespValue, respCall } from './resp.js';
+export * from './seeded-random.js';
+export * from './tcp-proxy.js';
+export * from './tokens.js';
+export * from './upgrade-status.js';
+export * from './wait.js';

@@ -1,0 +1,22 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+// Tests with real processes share two cores with what they start: one file at a time, and guards that only a hang meets.
+const processes = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  root,
+  test: {
+    root,
+    projects: [
+      {
+        root,
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], exclude: ['packages/redis/**'] },
+      },
+      { root, test: { name: 'redis', include: ['packages/redis/test/**/*.test.ts'], ...processes } },
+      { root, test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
+    ],
+  },
+});
