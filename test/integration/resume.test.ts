@@ -1,5 +1,6 @@
 import {
   assertDelivery,
+  connect,
   type DeliveryEntry,
   type Position,
   type ReaderLog,
@@ -259,7 +260,6 @@ describe('a position that is not of this dialog', () => {
   it('is answered without the other dialog being touched', async () => {
     await makeDialog(world, 'mine');
     const options = asVisitor(at(world.nodes, 0), 'mine', { position: { epoch: 'foreign', offset: 7 } });
-    const { connect } = await import('@replyx/testkit');
     const client = await connect(options);
     expect(await client.waitFor('connected')).toMatchObject({ recovered: false, offset: 0 });
     await client.close();

@@ -173,6 +173,8 @@ export class Feed {
     const { epoch, offset } = this.current;
     if (this.state !== 'live') {
       this.hold(held);
+      // A refill that a bug ended is begun again.
+      if (this.state === 'filling' && this.refilling === undefined) this.refill('behind');
       return false;
     }
     if (delivery.epoch === epoch && delivery.offset === offset + 1) return this.apply(delivery, owed);

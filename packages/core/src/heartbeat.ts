@@ -18,7 +18,11 @@ export class Heartbeat {
   private seen: readonly NodeInfo[] = [];
   private running = false;
   private cancel: () => void = () => {};
-  private beating: Promise<void> = Promise.resolve();
+  private beating: Promise<unknown> = Promise.resolve();
+  private clearing: Promise<void> | undefined;
+  private dead: readonly string[] = [];
+  private lapses = 0;
+  private lapsesMended = 0;
   private lastOkMs: number | undefined;
 
   constructor(parts: HeartbeatParts) {
@@ -39,6 +43,11 @@ export class Heartbeat {
     return this.lastOkMs === undefined ? undefined : this.parts.clock.monotonicMs() - this.lastOkMs;
   }
 
+  /** Its heartbeat was gone, and what it holds is not all registered again yet. */
+  get isLapsed(): boolean {
+    return this.lapsesMended < this.lapses;
+  }
+
   /**
    * Resolves when this node may take connections: its heartbeat has been visible for one interval, so that no other node's
    * list of the living misses it. At once where it is alone: whoever starts later reads it first. Rejects as the backplane
@@ -56,7 +65,7 @@ export class Heartbeat {
 
   /** Beats once more, now: what it tells has changed. */
   async renew(): Promise<void> {
-    await this.beat();
+    if (this.running) await this.beat();
   }
 
   /** Falls silent without a word, as a process that dies does. */
@@ -70,6 +79,7 @@ export class Heartbeat {
     if (!this.running) return;
     this.running = false;
     this.cancel();
+    // A beat that lands after the last word would bring the node back.
     await this.beating;
     try {
       await this.parts.backplane.membership.forget(this.parts.info().incarnation);
@@ -82,23 +92,50 @@ export class Heartbeat {
   private scheduleNext(): void {
     if (!this.running) return;
     this.cancel = this.parts.clock.schedule(this.intervalMs, () => {
-      this.beating = this.beat()
-        .catch((error: unknown) => {
-          if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
-        })
+      this.beat()
+        .catch((error: unknown) => this.unlessAway(error))
         .finally(() => this.scheduleNext());
     });
   }
 
-  private async beat(): Promise<void> {
-    const { backplane, clock, info, onLapsed } = this.parts;
+  private beat(): Promise<void> {
+    const beat = this.beatOnce();
+    this.beating = Promise.allSettled([this.beating, beat]);
+    return beat;
+  }
+
+  private async beatOnce(): Promise<void> {
+    const { backplane, clock, info } = this.parts;
     const { live, dead, lapsed } = await backplane.membership.beat(info());
     this.seen = live;
     this.lastOkMs = clock.monotonicMs();
-    if (lapsed) await onLapsed();
-    for (const incarnation of dead) {
+    this.dead = dead;
+    if (lapsed) this.lapses += 1;
+    // Not awaited: what a large node left takes longer to clear than a node may be silent, and the next one would be held for
+    // dead while it clears up.
+    this.clearing ??= this.clear()
+      .catch((error: unknown) => this.unlessAway(error))
+      .finally(() => {
+        this.clearing = undefined;
+      });
+  }
+
+  /** What an outage cuts short is begun again after a later beat. */
+  private async clear(): Promise<void> {
+    const { backplane, onLapsed } = this.parts;
+    while (this.isLapsed && this.running) {
+      const upTo = this.lapses;
+      await onLapsed();
+      this.lapsesMended = upTo;
+    }
+    for (const incarnation of this.dead) {
+      if (!this.running) return;
       await backplane.roster.sweep(incarnation);
       await backplane.membership.forget(incarnation);
     }
+  }
+
+  private unlessAway(error: unknown): void {
+    if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
   }
 }

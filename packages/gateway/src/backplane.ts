@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Backplane, BackplaneOptions, Clock, Random } from '@replyx/core';
-import { openRedisBackplane } from '@replyx/redis';
+import { type NoticeEvent, openRedisBackplane } from '@replyx/redis';
 import type { GatewayConfig } from './config/gateway-config.js';
 import type { Logger } from './observability/logger.js';
 
@@ -16,6 +16,15 @@ export const backplaneOptions = (config: GatewayConfig, incarnation: string): Ba
   nodeTtlMs: config.node.ttlMs,
 });
 
+/** What happens at every start and after every trouble that is over. */
+const QUIET_NOTICES: ReadonlySet<NoticeEvent> = new Set([
+  'redis_ready',
+  'lineage',
+  'subscriber_ready',
+  'subscriptions_restored',
+  'cluster_changed',
+]);
+
 /** Opens the Redis backplane of a configuration. Rejects with one line that says what is wrong. */
 export const openRedis = (
   redis: NonNullable<GatewayConfig['redis']>,
@@ -28,5 +37,5 @@ export const openRedis = (
     keyPrefix: redis.prefix,
     clock: parts.clock,
     random: parts.random,
-    onNotice: (event, details) => parts.logger.warn(details ?? {}, event),
+    onNotice: (event, details) => parts.logger[QUIET_NOTICES.has(event) ? 'info' : 'warn'](details, event),
   });

@@ -20,7 +20,7 @@ export interface RedisBackplane extends Backplane {
 }
 
 const settle = (options: RedisBackplaneOptions): Settings => {
-  if (!/^[^\s:{}]{1,200}$/.test(options.incarnation)) throw new TypeError('an incarnation has no colon or white space');
+  if (!/^[^\s:]{1,200}$/.test(options.incarnation)) throw new TypeError('an incarnation has no colon or white space');
   const keyPrefix = options.keyPrefix ?? 'rx';
   if (!/^[A-Za-z0-9_.:-]{1,64}$/.test(keyPrefix))
     throw new TypeError('the key prefix has letters, digits and _.:- only');

@@ -72,6 +72,8 @@ export const makeClient = (
       role: 'master',
       sentinelRetryStrategy: () => backoff.next(),
       sentinelCommandTimeout: settings.commandDeadlineMs,
+      ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
+      ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
       ...(address.tls ? { sentinelTLS: {} } : {}),
     };
     return new Redis(sentinel);

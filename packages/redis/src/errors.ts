@@ -9,8 +9,11 @@ export class BackplaneUnsupported extends Error {
 const TEMPORARY =
   /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|NOAUTH|WRONGPASS|NOPERM|UNBLOCKED|ERR max number of clients)\b/;
 
-/** Replies after which the connection leads to the wrong server. */
-const MISPLACED = /^(?:READONLY|MOVED|ASK|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/;
+/** Replies of a server that is no master any more. */
+const DEMOTED = /^(?:READONLY|MASTERDOWN)\b/;
+
+/** Replies of a cluster node that does not serve the slot, or not yet, or not any more. */
+const MISPLACED = /^(?:MOVED|ASK|CLUSTERDOWN|TRYAGAIN)\b/;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -20,6 +23,8 @@ const isReply = (error: unknown): boolean => error instanceof Error && error.nam
 export const isAnswer = isReply;
 
 export const isDeadline = (error: unknown): boolean => messageOf(error) === 'Command timed out';
+
+export const isDemoted = (error: unknown): boolean => isReply(error) && DEMOTED.test(messageOf(error));
 
 export const isMisplaced = (error: unknown): boolean => isReply(error) && MISPLACED.test(messageOf(error));
 

@@ -2,7 +2,15 @@ import { BackplaneUnavailable } from '@replyx/core';
 import type { Redis } from 'ioredis';
 import type { Backoff } from './connection.js';
 import { cut } from './connection.js';
-import { BackplaneUnsupported, isAnswer, isDeadline, isMisplaced, isMissingScript, outage } from './errors.js';
+import {
+  BackplaneUnsupported,
+  isAnswer,
+  isDeadline,
+  isDemoted,
+  isMisplaced,
+  isMissingScript,
+  outage,
+} from './errors.js';
 import { identify, type ServerIdentity } from './identity.js';
 import type { Settings } from './options.js';
 import { SCRIPTS, type Script } from './scripts.js';
@@ -48,6 +56,7 @@ export class Link {
   readonly #waiting = new Set<(error: Error | undefined) => void>();
   #opened: Opened | undefined;
   #last: Opened | undefined;
+  #probing: Promise<void> | undefined;
   #deadlines = 0;
   #failing = false;
   #closed = false;
@@ -126,7 +135,14 @@ export class Link {
   }
 
   /** Finds out whether the process still answers and is the one it was. */
-  async probe(): Promise<void> {
+  probe(): Promise<void> {
+    this.#probing ??= this.#probeNow().finally(() => {
+      this.#probing = undefined;
+    });
+    return this.#probing;
+  }
+
+  async #probeNow(): Promise<void> {
     const opened = this.#opened;
     if (opened === undefined || !this.ready) return;
     const server = await this.#guard(() => identify(this.#client));
@@ -174,10 +190,13 @@ export class Link {
   #judge(error: unknown): void {
     this.#failing = !isAnswer(error);
     if (isAnswer(error)) this.#deadlines = 0;
-    if (isMisplaced(error)) {
-      this.#failing = true;
+    if (isDemoted(error)) {
       this.#onMisplaced();
       this.#reopen();
+    } else if (isMisplaced(error)) {
+      this.#onMisplaced();
+      // Perhaps the whole server was demoted: then it gets another identity before it serves again.
+      if (this.ready) this.probe().catch(() => {});
     } else if (isDeadline(error) && ++this.#deadlines >= DEADLINES_BEFORE_CUT) {
       this.#deadlines = 0;
       this.#settings.notice('redis_lost', { server: this.label, reason: 'no answer within the deadline' });

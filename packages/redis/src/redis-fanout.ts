@@ -33,14 +33,14 @@ export class RedisFanout implements Fanout {
   }
 
   async subscribe(refs: readonly TrackRef[]): Promise<void> {
-    const channels = refs.map((ref) => this.#assign(ref));
-    const confirmed = Promise.all(channels.map((channel) => this.#confirmed(channel)));
     try {
+      const confirmed = Promise.all(refs.map((ref) => this.#confirmed(this.#assign(ref))));
       await withDeadline(confirmed, this.#settings.commandDeadlineMs, 'subscribing', this.#settings.clock);
     } catch (error) {
       // What was never confirmed is given up; what a broken connection has interrupted is restored with it.
-      for (const channel of channels) {
-        if (this.#subscriptions.get(channel)?.subscriber.pending(channel) === true) this.#drop(channel);
+      for (const { dialogId, track } of refs) {
+        const channel = this.#keys.channel(dialogId, track);
+        if (this.#subscriptions.get(channel)?.subscriber.holds(channel) === false) this.#drop(channel);
       }
       throw error;
     }

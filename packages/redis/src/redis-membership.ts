@@ -29,7 +29,7 @@ export class RedisMembership implements Membership {
           info.incarnation,
           JSON.stringify(info),
           nodeTtlMs,
-          this.#state.lastBeatMs === undefined ? '0' : '1',
+          this.#state.lastBeatMs ?? '',
           LIFETIMES.beatsMs,
           LIFETIMES.runsMs,
         ],

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Backoff, cut } from './connection.js';
+import { isMisplaced } from './errors.js';
 import type { Settings } from './options.js';
 
 /** `sharded` for Redis Cluster: SSUBSCRIBE, the channels of one slot a call. */
@@ -29,6 +30,8 @@ interface Entry {
 }
 
 const CHANNELS_A_CALL = 200;
+/** How long the map of a cluster may take to be read again. */
+const MAP_MS = 200;
 
 const makeEntry = (channel: string, slot: number): Entry => {
   let confirm = (): void => {};
@@ -57,6 +60,7 @@ export class Subscriber {
   /** Whether a probe that Redis has sent on was not received. */
   #awaiting = false;
   #silent = false;
+  #checking = false;
   #closed = false;
 
   constructor(parts: SubscriberParts) {
@@ -68,10 +72,9 @@ export class Subscriber {
     this.#client.on('ready', () => void this.#restore());
     this.#client.on('close', () => this.#lose());
     this.#client.on(parts.sharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) => {
-      this.#receive(channel.toString('latin1'), payload);
+      this.#receive(channel.toString('utf8'), payload);
     });
-    // ioredis says so when a slot moves away: the server drops the subscription by itself.
-    this.#client.on('moved', () => parts.onMisplaced());
+    this.#client.on('moved', () => this.#slotMoved());
     this.#probe = parts.probe;
     void this.add(parts.probe.channel, parts.probe.slot);
   }
@@ -126,10 +129,10 @@ export class Subscriber {
     this.#flushSoon();
   }
 
-  /** Whether a caller that waits for this channel may still hope: it was not confirmed yet. */
-  pending(channel: string): boolean {
+  /** Whether the channel is subscribed, or is being restored. */
+  holds(channel: string): boolean {
     const state = this.#entries.get(channel)?.state;
-    return state === 'new' || state === 'sent';
+    return state === 'confirmed' || state === 'kept';
   }
 
   /** Publishes to itself and judges what came back of the last time. */
@@ -170,6 +173,7 @@ export class Subscriber {
 
   #die(reason: string): void {
     this.#silent = true;
+    this.#restored = false;
     this.#awaiting = false;
     this.#settings.notice('subscriber_silent', { server: this.label, reason });
     cut(this.#client);
@@ -207,8 +211,7 @@ export class Subscriber {
     this.#awaiting = false;
     this.#heardMs = this.#settings.clock.monotonicMs();
     this.#settings.notice('subscriber_ready', { server: this.label, channels: all.length });
-    const still = interrupted.filter((channel) => channel !== this.#probe.channel && this.#entries.has(channel));
-    if (still.length > 0) this.#parts.onRestored(still);
+    this.#tellRestored(interrupted);
   }
 
   #flushSoon(): void {
@@ -240,23 +243,78 @@ export class Subscriber {
     const { stream } = this.#client;
     for (const entry of entries) if (entry.state === 'new') entry.state = 'sent';
     try {
-      for (const call of this.#calls(entries)) {
-        if (this.#client.stream !== stream) throw new Error('the connection was lost');
-        // What was removed while earlier calls ran must not be subscribed after its UNSUBSCRIBE.
-        const current = call.filter((entry) => this.#entries.get(entry.channel) === entry);
-        if (current.length === 0) continue;
-        const channels = current.map(({ channel }) => channel);
-        if (this.#parts.sharded) await this.#client.ssubscribe(...channels);
-        else await this.#client.subscribe(...channels);
-        for (const entry of current) {
-          entry.state = 'confirmed';
-          entry.confirm();
-        }
+      let left = entries;
+      while (left.length > 0) {
+        left = await this.#subscribeOnce(left, stream);
+        if (left.length === 0) return;
+        // They are moved away when the map has been read, or are tried again: the slot may be coming.
+        this.#parts.onMisplaced();
+        await new Promise<void>((resolve) => this.#settings.clock.schedule(MAP_MS, resolve));
       }
     } catch (error) {
       if (this.#client.stream === stream && !this.#closed) cut(this.#client);
       throw error;
     }
+  }
+
+  /** Resolves those that this server does not serve. */
+  async #subscribeOnce(entries: readonly Entry[], stream: unknown): Promise<Entry[]> {
+    const misplaced: Entry[] = [];
+    for (const call of this.#calls(entries)) {
+      if (this.#client.stream !== stream) throw new Error('the connection was lost');
+      // What was removed while earlier calls ran must not be subscribed after its UNSUBSCRIBE.
+      const current = call.filter((entry) => this.#entries.get(entry.channel) === entry);
+      if (current.length === 0) continue;
+      const channels = current.map(({ channel }) => channel);
+      try {
+        if (this.#parts.sharded) await this.#client.ssubscribe(...channels);
+        else await this.#client.subscribe(...channels);
+      } catch (error) {
+        if (!isMisplaced(error)) throw error;
+        misplaced.push(...current);
+        continue;
+      }
+      for (const entry of current) {
+        entry.state = 'confirmed';
+        entry.confirm();
+      }
+    }
+    return misplaced;
+  }
+
+  /** A slot has left the server, which drops its channels by itself; it may also have come back by now. */
+  #slotMoved(): void {
+    this.#parts.onMisplaced();
+    if (this.#checking) return;
+    this.#checking = true;
+    this.#settings.clock.schedule(MAP_MS, () => {
+      this.#checking = false;
+      this.#subscribeDropped();
+    });
+  }
+
+  #subscribeDropped(): void {
+    const known = this.#client.condition?.subscriber;
+    if (this.#closed || !this.ready || !known) return;
+    const held = new Set(known.channels('ssubscribe'));
+    const dropped: Entry[] = [];
+    for (const { channel, slot, state } of [...this.#entries.values()]) {
+      if (state !== 'confirmed' || held.has(channel)) continue;
+      const again = makeEntry(channel, slot);
+      again.state = 'kept';
+      this.#entries.set(channel, again);
+      dropped.push(again);
+    }
+    if (dropped.length === 0) return;
+    this.#subscribe(dropped).then(
+      () => this.#tellRestored(dropped.map(({ channel }) => channel)),
+      () => {},
+    );
+  }
+
+  #tellRestored(channels: readonly string[]): void {
+    const still = channels.filter((channel) => channel !== this.#probe.channel && this.#entries.has(channel));
+    if (still.length > 0) this.#parts.onRestored(still);
   }
 
   *#calls<T extends { readonly channel: string; readonly slot: number }>(entries: Iterable<T>): Generator<T[]> {

@@ -8,6 +8,9 @@ export interface RedisAddress {
   readonly master?: string;
   readonly username?: string;
   readonly password?: string;
+  /** The sentinels' own login. */
+  readonly sentinelUsername?: string;
+  readonly sentinelPassword?: string;
   readonly db: number;
 }
 
@@ -44,7 +47,7 @@ const database = (text: string): number => {
 
 /**
  * `redis[s]://[user[:password]@]host[:port][/db]`,
- * `redis[s]+sentinel://[user[:password]@]host[:port],host[:port]…/master-name[?db=n]`,
+ * `redis[s]+sentinel://[user[:password]@]host[:port],host[:port]…/master-name[?db=n&sentinel_username=u&sentinel_password=p]`,
  * `redis[s]+cluster://[user[:password]@]host[:port],host[:port]…`. The login is the data nodes'.
  * Throws `InvalidRedisUrl`.
  */
@@ -56,7 +59,10 @@ export const parseRedisUrl = (url: string): RedisAddress => {
   const hosts = (hostList ?? '').split(',').map((text) => hostPort(text, mode === 'sentinel' ? 26_379 : 6_379));
   if (mode === 'standalone' && hosts.length !== 1) throw invalid('names several hosts without +sentinel or +cluster');
   if (mode === 'sentinel' && path === '') throw invalid("needs the master's name after the sentinels");
-  const named = new URLSearchParams(query).get('db') ?? '';
+  const parameters = new URLSearchParams(query);
+  const named = parameters.get('db') ?? '';
+  const sentinelUsername = parameters.get('sentinel_username') ?? '';
+  const sentinelPassword = parameters.get('sentinel_password') ?? '';
   const db = database(mode === 'standalone' && path !== '' ? path : named);
   if (mode === 'cluster' && (db !== 0 || path !== '')) throw invalid('names a database, and a cluster has only one');
   const colon = login?.indexOf(':') ?? -1;
@@ -70,6 +76,8 @@ export const parseRedisUrl = (url: string): RedisAddress => {
     ...(mode === 'sentinel' ? { master: decode(path) } : {}),
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
+    ...(mode !== 'sentinel' || sentinelUsername === '' ? {} : { sentinelUsername }),
+    ...(mode !== 'sentinel' || sentinelPassword === '' ? {} : { sentinelPassword }),
   };
 };
 

@@ -24,7 +24,24 @@ describe('keys', () => {
       keys.beats,
       keys.infos,
       keys.runs,
-    ]).toMatchInlineSnapshot();
+    ]).toMatchInlineSnapshot(`
+      [
+        "rx:{p055}:d:dialog-1:meta",
+        "rx:{p055}:d:dialog-1:conns",
+        "rx:{p055}:d:dialog-1:marks",
+        "rx:{p055}:d:dialog-1:writers",
+        "rx:{p055}:d:dialog-1:main:log",
+        "rx:{p055}:d:dialog-1:internal:log",
+        "rx:{p055}:d:dialog-1:main:ch",
+        "rx:{p055}:d:dialog-1:w:user:Wm_Dqzp7eH0",
+        "rx:{p055}:d:dialog-1:main:idem:user:Wm_Dqzp7eH0:YTpi",
+        "rx:{p005}:n:node.boot",
+        "rx:{a:bot}",
+        "rx:{nodes}:beats",
+        "rx:{nodes}:infos",
+        "rx:{nodes}:runs",
+      ]
+    `);
     expect(keys.channel('dialog-1', 'main')).toBe(dialog.channel('main'));
   });
 

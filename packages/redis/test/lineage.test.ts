@@ -173,11 +173,12 @@ describe('a Redis with appendfsync always', () => {
 
 describe('a master that lost its tail to another and became master again, in one process', () => {
   test('gets a new epoch', async () => {
-    const { server, world } = await start({});
+    const options = { config: ['repl-diskless-sync-delay 0'] };
+    const { server, world } = await start(options);
     const node = await world.open();
     const dialogId = freshId();
     const before = appended(await node.log.publish(publication(dialogId)));
-    const other = await startRedis();
+    const other = await startRedis(options);
     try {
       await other.cli('REPLICAOF', server.host, server.port);
       await until(async () => String(await other.cli('INFO', 'replication')).includes('master_link_status:up'), {

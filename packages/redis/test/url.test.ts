@@ -14,7 +14,7 @@ describe('the Redis URL', () => {
       { mode: 'standalone', tls: false, hosts: [{ host: '::1', port: 1 }], db: 2, username: 'me', password: 'a:b' },
     ],
     [
-      'redis+sentinel://:pw@a:1,b/mymaster?db=1',
+      'redis+sentinel://:pw@a:1,b/mymaster?db=1&sentinel_password=s%26p',
       {
         mode: 'sentinel',
         tls: false,
@@ -25,6 +25,7 @@ describe('the Redis URL', () => {
         master: 'mymaster',
         db: 1,
         password: 'pw',
+        sentinelPassword: 's&p',
       },
     ],
     [

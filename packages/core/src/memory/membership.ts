@@ -5,7 +5,8 @@ import type { MemoryNode } from './node.js';
 export class MemoryMembership implements Membership {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
-  #hasBeaten = false;
+  /** Time of the newest heartbeat; undefined before the first. */
+  #lastMs: number | undefined;
 
   constructor(cluster: MemoryCluster, node: MemoryNode) {
     this.#cluster = cluster;
@@ -18,9 +19,11 @@ export class MemoryMembership implements Membership {
     const nowMs = this.#cluster.nowMs;
     const { nodeTtlMs } = this.#node.options;
     const last = beats.get(info.incarnation);
-    const lapsed = this.#hasBeaten && (last === undefined || nowMs - last.atMs >= nodeTtlMs);
+    const before = this.#lastMs;
+    const broken = last === undefined || nowMs - last.atMs >= nodeTtlMs;
+    const lapsed = before !== undefined && (broken || last.atMs < before);
     beats.set(info.incarnation, { info, atMs: nowMs });
-    this.#hasBeaten = true;
+    this.#lastMs = nowMs;
     const live: NodeInfo[] = [];
     const dead: string[] = [];
     for (const [incarnation, beat] of beats) {
@@ -34,6 +37,6 @@ export class MemoryMembership implements Membership {
   async forget(incarnation: string): Promise<void> {
     this.#cluster.enter(this.#node);
     this.#cluster.data.beats.delete(incarnation);
-    if (incarnation === this.#node.incarnation) this.#hasBeaten = false;
+    if (incarnation === this.#node.incarnation) this.#lastMs = undefined;
   }
 }

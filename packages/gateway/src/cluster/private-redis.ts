@@ -3,6 +3,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { CommandFailure } from '../commands/command.js';
 import { anyFreePort } from './ports.js';
 
 const SERVERS = ['redis-server', 'valkey-server'];
@@ -68,7 +69,7 @@ export const startPrivateRedis = async (server: string): Promise<PrivateRedis> =
   while (!(await answers(port))) {
     if (Date.now() > deadline) {
       child.stdin.end();
-      throw new Error(`${server} did not start within ${START_DEADLINE_MS / 1000} s`);
+      throw new CommandFailure(`${server} did not start within ${START_DEADLINE_MS / 1000} s`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -38,6 +38,13 @@ interface Admission {
 /** Room for the close frame and one frame more: past this limit a frame is dropped, the last words included. */
 const SPARE_BYTES = 262_144;
 
+const TIMEOUT_STEP_SECONDS = 4;
+const MAX_TIMEOUT_SECONDS = 960;
+
+/** The module counts timeouts in steps of 4 s and may be a step early: one is added, so that it is late instead. */
+const idleTimeoutSeconds = (ms: number): number =>
+  Math.min(Math.round(ms / 1000) + TIMEOUT_STEP_SECONDS, MAX_TIMEOUT_SECONDS);
+
 const decoder = new TextDecoder();
 
 const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => {
@@ -145,7 +152,7 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
       // Twice the contract's bound, so that a frame a little too large can still be answered with its code.
       maxPayloadLength: BOUNDS.frameBytes * 2,
       maxBackpressure: options.outboxMaxBytes + SPARE_BYTES,
-      idleTimeout: Math.round(options.pongTimeoutMs / 1000),
+      idleTimeout: idleTimeoutSeconds(options.pongTimeoutMs),
       sendPingsAutomatically: false,
       upgrade: guarded(upgrade(kind)),
       open: guarded((socket) => {

@@ -18,6 +18,8 @@ export const text = z
   .string()
   .min(1)
   .max(BOUNDS.textUnits)
+  // zod measures code points; the contract counts UTF-16 units.
+  .refine((value) => value.length <= BOUNDS.textUnits, `longer than ${BOUNDS.textUnits} UTF-16 units`)
   .refine((value) => value.isWellFormed(), 'not well-formed Unicode');
 
 /** A JSON object of bounded size and depth, of the sender's own shape. Passed on as it came, never merged into another. */

@@ -84,8 +84,9 @@ export const parseJsonObject = (text: string, maxDepth: number = BOUNDS.frameDep
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse('is not an object');
   if (parsedMembers(value) !== members) return refuse('repeats a field');
-  // A lone surrogate arrives as an escape; it can't be sent on as UTF-8.
-  if (text.includes('\\u') && !isWellFormed(value)) return refuse('holds text that is not well-formed Unicode');
+  // A lone surrogate, mostly as an escape, can't be sent on as UTF-8.
+  if (!text.isWellFormed() || (text.includes('\\u') && !isWellFormed(value)))
+    return refuse('holds text that is not well-formed Unicode');
   return { ok: true, value: value as Record<string, unknown> };
 };
 

@@ -1,6 +1,6 @@
 import type { Backplane, NodeInfo } from '@replyx/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MakeWorld, World } from './world.js';
+import { type MakeWorld, patiently, type World } from './world.js';
 
 const NODE_TTL_MS = 300;
 
@@ -66,6 +66,16 @@ export const describeMembershipContract = (name: string, makeWorld: MakeWorld): 
       const returned = await beat(a);
       expect(returned.lapsed).toBe(true);
       expect(returned.live).toEqual(expect.arrayContaining([infoOf(a)]));
+      expect((await beat(a)).lapsed).toBe(false);
+    });
+
+    test('tells a node whose newest heartbeat the store has lost', async () => {
+      await beat(a);
+      const rollBack = await world.saveForRollback();
+      await world.pass(5);
+      await beat(a);
+      await rollBack();
+      expect((await patiently(() => beat(a))).lapsed).toBe(true);
       expect((await beat(a)).lapsed).toBe(false);
     });
 

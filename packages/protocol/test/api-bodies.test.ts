@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import type { ZodType } from 'zod';
+import { BOUNDS } from '../src/bounds.js';
+import { API_BODIES, historyQuery } from '../src/schemas/api-bodies.js';
+
+const PUBLISH = { sender: { role: 'assistant', id: 'bot' }, text: 'hi' };
+const TYPING = { type: 'typing', sender: { role: 'assistant', id: 'bot' }, state: 'start' };
+const EVENT = { type: 'event', name: 'cart.updated', data: { a: 1 } };
+const DIALOG = { tenant: 't', assistant_id: 'a' };
+const VISITOR_TOKEN = { type: 'visitor', sub: 's', tenant: 't', assistant_id: 'a', dialog_id: 'd', kind: 'widget' };
+
+const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
+
+describe('API bodies', () => {
+  it.each<[string, ZodType, unknown]>([
+    ['publish', API_BODIES.publish, PUBLISH],
+    ['publish with everything', API_BODIES.publish, { ...PUBLISH, id: 'x', meta: {}, track: 'internal', fence: 1 }],
+    ['typing', API_BODIES.event, TYPING],
+    ['event', API_BODIES.event, EVENT],
+    ['event with null data', API_BODIES.event, { ...EVENT, data: null }],
+    ['event with the deepest data', API_BODIES.event, { ...EVENT, data: deep(BOUNDS.metaDepth) }],
+    ['assistant', API_BODIES.assistant, { tenant: 't' }],
+    ['dialog', API_BODIES.dialog, DIALOG],
+    ['operator token', API_BODIES.token, { type: 'operator', sub: 's', tenant: 't', role: 'agent', ttl_seconds: 60 }],
+    ['site token', API_BODIES.token, { type: 'site', tenant: 't', assistant_id: 'a' }],
+    ['visitor token', API_BODIES.token, VISITOR_TOKEN],
+  ])('%s is taken', (_, schema, body) => {
+    expect(schema.safeParse(body).success).toBe(true);
+  });
+
+  it('fill in what an assistant leaves out', () => {
+    expect(API_BODIES.assistant.parse({ tenant: 't' })).toEqual({
+      tenant: 't',
+      active: true,
+      allowed_domains: [],
+      widget_version: 0,
+      inbox: false,
+    });
+    expect(API_BODIES.dialog.parse(DIALOG)).toEqual({ ...DIALOG, closed: false });
+  });
+
+  it.each<[string, ZodType, unknown]>([
+    ['publish as a visitor', API_BODIES.publish, { ...PUBLISH, sender: { role: 'user', id: 'u' } }],
+    ['publish without sender', API_BODIES.publish, { text: 'hi' }],
+    ['publish with an unknown field', API_BODIES.publish, { ...PUBLISH, offset: 1 }],
+    ['publish with a field unknown in sender', API_BODIES.publish, { ...PUBLISH, sender: { ...PUBLISH.sender, x: 1 } }],
+    ['publish with fence 0', API_BODIES.publish, { ...PUBLISH, fence: 0 }],
+    ['publish with an unsafe fence', API_BODIES.publish, { ...PUBLISH, fence: 2 ** 53 }],
+    ['publish with empty text', API_BODIES.publish, { ...PUBLISH, text: '' }],
+    ['publish with a lone surrogate', API_BODIES.publish, { ...PUBLISH, text: '\ud800' }],
+    ['publish with a sender of no id', API_BODIES.publish, { ...PUBLISH, sender: { role: 'system', id: '' } }],
+    ['publish with an id of 65', API_BODIES.publish, { ...PUBLISH, id: 'x'.repeat(65) }],
+    ['publish in no track', API_BODIES.publish, { ...PUBLISH, track: 'both' }],
+    ['an event of another type', API_BODIES.event, { ...EVENT, type: 'delta' }],
+    ['an event without data', API_BODIES.event, { type: 'event', name: 'x' }],
+    ['an event with a name of blanks', API_BODIES.event, { ...EVENT, name: 'a b' }],
+    ['an event whose data is too deep', API_BODIES.event, { ...EVENT, data: deep(BOUNDS.metaDepth + 1) }],
+    ['an event whose data is too large', API_BODIES.event, { ...EVENT, data: 'x'.repeat(BOUNDS.eventBytes) }],
+    ['typing of a visitor', API_BODIES.event, { ...TYPING, sender: { role: 'user', id: 'u' } }],
+    ['an assistant without tenant', API_BODIES.assistant, {}],
+    ['an assistant with an unknown limit', API_BODIES.assistant, { tenant: 't', limits: { message: 1 } }],
+    ['an assistant with a negative limit', API_BODIES.assistant, { tenant: 't', limits: { messages: -1 } }],
+    [
+      'an assistant with too many domains',
+      API_BODIES.assistant,
+      { tenant: 't', allowed_domains: Array(101).fill('a') },
+    ],
+    ['a dialog without assistant', API_BODIES.dialog, { tenant: 't' }],
+    ['a dialog with a path as assistant', API_BODIES.dialog, { tenant: 't', assistant_id: '../a' }],
+    ['a token of no type', API_BODIES.token, { sub: 's', tenant: 't', role: 'agent' }],
+    ['a token that dates itself', API_BODIES.token, { ...VISITOR_TOKEN, iat: 1 }],
+    ['a token of no life', API_BODIES.token, { ...VISITOR_TOKEN, ttl_seconds: 0 }],
+    ['a visitor token without dialog', API_BODIES.token, { ...VISITOR_TOKEN, dialog_id: undefined }],
+  ])('%s is refused', (_, schema, body) => {
+    expect(schema.safeParse(body).success).toBe(false);
+  });
+});
+
+describe('the history query', () => {
+  it.each<[object, object | undefined]>([
+    [{}, {}],
+    [
+      { after: '5', limit: '10' },
+      { after: 5, limit: 10 },
+    ],
+    [
+      { before: '5', track: 'internal' },
+      { before: 5, track: 'internal' },
+    ],
+    [{ before: '5', after: '1' }, undefined],
+    [{ limit: '0' }, undefined],
+    [{ limit: '101' }, undefined],
+    [{ after: '-1' }, undefined],
+    [{ after: 'x' }, undefined],
+    [{ track: 'both' }, undefined],
+  ])('%j', (query, expected) => {
+    const parsed = historyQuery.safeParse(query);
+    expect(parsed.success ? parsed.data : undefined).toEqual(expected);
+  });
+});
