@@ -52,6 +52,8 @@ export interface HubParts {
   /** Judges the token of a `refresh` frame against the session's identity. */
   readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
   readonly onBug: (error: unknown) => void;
+  /** Runs a task once what has already come in is handled (`setImmediate` in Node); default: the next microtask. */
+  readonly defer?: (task: () => void) => void;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -63,6 +65,8 @@ export interface ResumePoints {
 
 const TICK_MS = 1_000;
 const PRESENCE_COALESCE_MS = 250;
+/** Most time that joining may take; an outage in the middle of it would hold a client that could try another node. */
+const JOIN_DEADLINE_MS = 15_000;
 /** Feeds that are verified at once after the backplane came back. */
 const RESTORE_BATCH = 100;
 const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
@@ -90,13 +94,13 @@ export class Hub implements SessionHost, FanoutListener {
   private cancelTick: () => void = () => {};
 
   constructor(parts: HubParts) {
-    const { backplane, clock, random, config, incarnation, onBug } = parts;
+    const { backplane, clock, random, config, incarnation, onBug, defer = queueMicrotask } = parts;
     this.parts = parts;
     this.limits = config;
     this.retry = createRetry(clock, random);
     this.deadlines = new DeadlineWheel(clock.nowMs());
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
-    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug });
+    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug, defer });
     this.feedContext = {
       log: backplane.log,
       fanout: backplane.fanout,
@@ -226,6 +230,7 @@ export class Hub implements SessionHost, FanoutListener {
       },
       encodeFrame(renderSnapshot(registered.members, registered.count, session.viewer)),
     );
+    if (!session.isClosed) this.setDeadline(session);
     await Promise.all(catchingUp);
   }
 
@@ -532,8 +537,8 @@ export class Hub implements SessionHost, FanoutListener {
   private setDeadline(session: Session): void {
     const { clock, random, config } = this.parts;
     const ageMs = clock.monotonicMs() - session.openedAtMs;
-    const oldestMs = clock.nowMs() - ageMs + config.maxAgeMs * (1 - random.float() / 10);
-    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, oldestMs));
+    const lifeMs = session.isJoined ? config.maxAgeMs * (1 - random.float() / 10) : JOIN_DEADLINE_MS;
+    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, clock.nowMs() - ageMs + lifeMs));
   }
 
   private tick(): void {
@@ -541,7 +546,8 @@ export class Hub implements SessionHost, FanoutListener {
     const nowMs = clock.nowMs();
     const monotonicMs = clock.monotonicMs();
     for (const session of this.deadlines.due(nowMs)) {
-      session.close(session.identity.expiresAtMs <= nowMs ? 'AUTH_EXPIRED' : 'SESSION_TIMEOUT');
+      const isExpired = session.identity.expiresAtMs <= nowMs;
+      session.close(isExpired ? 'AUTH_EXPIRED' : session.isJoined ? 'SESSION_TIMEOUT' : 'TRY_AGAIN_LATER');
     }
     for (const session of this.pings.turn()) session.ping();
     for (const { session, track } of this.typists.expired(monotonicMs)) this.tellTyping(session, track, 'stop');

@@ -50,6 +50,7 @@ export class Publisher {
   private readonly random: Random;
   private readonly stats: Stats;
   private readonly onBug: (error: unknown) => void;
+  private readonly defer: (task: () => void) => void;
   private lastRequest = 0;
 
   constructor(parts: {
@@ -58,11 +59,14 @@ export class Publisher {
     readonly stats: Stats;
     readonly incarnation: string;
     readonly onBug: (error: unknown) => void;
+    /** Runs a task once what has already come in is handled. */
+    readonly defer: (task: () => void) => void;
   }) {
     this.log = parts.log;
     this.random = parts.random;
     this.stats = parts.stats;
     this.onBug = parts.onBug;
+    this.defer = parts.defer;
     this.originPrefix = `${parts.incarnation}:`;
   }
 
@@ -80,7 +84,10 @@ export class Publisher {
     this.pending.set(request, { session, id, track: publication.track });
     this.send(publication, request).then(
       (result) => {
-        if (this.pending.delete(request)) this.answer(session, id, publication.track, result);
+        // The publication itself is about to arrive, or has just: then its session gets both in one write.
+        this.defer(() => {
+          if (this.pending.delete(request)) this.answer(session, id, publication.track, result);
+        });
       },
       (error: unknown) => {
         const unanswered = this.pending.delete(request);

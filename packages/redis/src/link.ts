@@ -57,6 +57,7 @@ export class Link {
   #opened: Opened | undefined;
   #last: Opened | undefined;
   #probing: Promise<void> | undefined;
+  #gathering: unknown;
   #deadlines = 0;
   #failing = false;
   #closed = false;
@@ -128,9 +129,10 @@ export class Link {
     return this.#evaluate(script, keys, args);
   }
 
-  /** One plain command, allowed before the lineage is known; the reply is in buffers. */
+  /** One plain command; the reply is in buffers. Rejects with `BackplaneUnavailable`. */
   async command(name: string, ...args: Argument[]): Promise<unknown> {
-    if (this.#client.status !== 'ready') throw this.#away();
+    // Not before the process is identified: it may be a replica that lags.
+    if (!this.ready) throw this.#away();
     return this.#guard(() => this.#client.callBuffer(name, ...(args as string[])));
   }
 
@@ -162,6 +164,7 @@ export class Link {
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const { stream } = this.#client;
     const rest = [script.keys, ...keys, ...args] as string[];
+    this.#gather();
     return this.#guard(async () => {
       try {
         return await this.#client.callBuffer('EVALSHA', script.sha, ...rest);
@@ -171,6 +174,20 @@ export class Link {
         if (!isMissingScript(error) || this.#client.stream !== stream) throw error;
         return await this.#client.callBuffer('EVAL', script.text, ...rest);
       }
+    });
+  }
+
+  /**
+   * What is asked within one turn of the event loop leaves in one write: the system call is the dearest part of a command.
+   */
+  #gather(): void {
+    const { stream } = this.#client;
+    if (this.#gathering === stream) return;
+    this.#gathering = stream;
+    stream.cork();
+    setImmediate(() => {
+      if (this.#gathering === stream) this.#gathering = undefined;
+      stream.uncork();
     });
   }
 

@@ -1,4 +1,4 @@
-import { type Audience, BackplaneUnavailable, type Fanout, type FanoutListener, type TrackRef } from '@replyx/core';
+import type { Audience, Fanout, FanoutListener, TrackRef } from '@replyx/core';
 import { decodeDelivery, encodeEphemeral } from './codec.js';
 import { withDeadline } from './deadline.js';
 import type { Keys } from './keys.js';
@@ -53,9 +53,7 @@ export class RedisFanout implements Fanout {
   async emit(ref: TrackRef, audience: Audience, frame: Uint8Array | string): Promise<void> {
     const slot = this.#keys.slotOf(this.#keys.partitionOf(ref.dialogId));
     const channel = this.#keys.channel(ref.dialogId, ref.track);
-    const link = this.#topology.link(slot);
-    if (!link.ready) throw new BackplaneUnavailable('Redis is not reachable');
-    await link.command(this.#publishCommand, channel, encodeEphemeral(audience, frame));
+    await this.#topology.link(slot).command(this.#publishCommand, channel, encodeEphemeral(audience, frame));
   }
 
   receive(channel: string, payload: Buffer): void {

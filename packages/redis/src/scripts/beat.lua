@@ -1,9 +1,9 @@
 -- Writes a heartbeat and reads everybody's.
 -- KEYS 1 beats, 2 infos, 3 runs
 --   infos: incarnation -> time since which it has beaten without a break (ms), line end, info as JSON
--- ARGV 1 incarnation, 2 info as JSON, 3 node ttl (ms), 4 its newest acknowledged heartbeat (ms) or '', 5 after how long a silent node is
---   forgotten that nobody swept (ms), 6 lifetime of the runs (ms)
--- Result {time (ms), '1' where the own heartbeat had lapsed, live nodes, then for each its info, then each dead incarnation}
+-- ARGV 1 incarnation, 2 info as JSON, 3 node ttl (ms), 4 its newest acknowledged heartbeat (ms) or '', 5 after how long a silent
+--   node is forgotten that nobody swept (ms), 6 lifetime of the runs (ms)
+-- Result {time of the heartbeat (ms), '1' where the own heartbeat had lapsed, live nodes, then for each its info, then each dead incarnation}
 -- @include time
 
 local now = nowMs()
@@ -13,13 +13,20 @@ local ttl, keep = tonumber(ARGV[3]), tonumber(ARGV[5])
 local acknowledged = tonumber(ARGV[4])
 local last = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or nil)
 local since = tonumber(string.match(redis.call('HGET', KEYS[2], ARGV[1]) or '', '^(%d+)\n'))
+local stamp
 if not last or not since or now - last >= ttl or (acknowledged and last < acknowledged) then
-  -- Later than the acknowledged one also within one millisecond.
+  -- Later than the acknowledged one also within one millisecond, or after a clock that was set back.
   since = math.max(now, (acknowledged or 0) + 1)
+  stamp = since
+elseif last > now + 1000 then
+  -- The clock was set back, and that is no break.
+  since = math.min(now, acknowledged or now)
+  stamp = now
+else
+  stamp = math.max(now, last)
 end
-now = math.max(now, since)
 local lapsed = acknowledged ~= nil and since > acknowledged
-redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('ZADD', KEYS[1], string.format('%.0f', stamp), ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', since) .. '\n' .. ARGV[2])
 local ancient = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - keep), 'LIMIT', 0, 100)
 for i = 1, #ancient do
@@ -32,7 +39,7 @@ end
 
 local edge = string.format('%.0f', now - ttl)
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. edge, '+inf')
-local result = { string.format('%.0f', now), lapsed and '1' or '0', #live }
+local result = { string.format('%.0f', stamp), lapsed and '1' or '0', #live }
 for i = 1, #live do
   result[#result + 1] = string.match(redis.call('HGET', KEYS[2], live[i]) or '', '\n(.*)$') or ''
 end

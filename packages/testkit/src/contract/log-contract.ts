@@ -21,7 +21,7 @@ interface Refusal {
   lift(node: Backplane, dialogId: string, world: World): Promise<Partial<PublishRequest>>;
 }
 
-const WINDOW_MS = 400;
+const WINDOW_MS = 1_000;
 
 const REFUSALS: readonly Refusal[] = [
   {
@@ -323,7 +323,7 @@ export const describeLogContract = (name: string, makeWorld: MakeWorld): void =>
       });
 
       test('admits again after the wait that it names', async () => {
-        const windowMs = 300;
+        const windowMs = 600;
         appended(await a.log.publish(windowed(1, windowMs)));
         const refused = await b.log.publish(windowed(1, windowMs));
         expect(refused.status).toBe('rate_limited');
@@ -390,14 +390,14 @@ export const describeLogContract = (name: string, makeWorld: MakeWorld): void =>
       });
 
       test('lets the history expire by the time since the last publication, and goes on counting', async () => {
-        const node = await world.open({ historyTtlMs: 300 });
+        const node = await world.open({ historyTtlMs: 600 });
         await send(2, node);
         const before = await head(node);
-        await world.pass(200);
+        await world.pass(400);
         await send(1, node);
-        await world.pass(200);
+        await world.pass(400);
         expect(await offsets(node)).toEqual([1, 2, 3]);
-        await world.pass(330);
+        await world.pass(660);
         expect(await head(node)).toEqual({ epoch: before.epoch, offset: 3, oldest: 4 });
         expect(appended(await node.log.publish(publication(dialogId)))).toEqual({ epoch: before.epoch, offset: 4 });
         expect(await head(node)).toMatchObject({ offset: 4, oldest: 4 });

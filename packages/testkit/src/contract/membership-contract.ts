@@ -2,7 +2,7 @@ import type { Backplane, NodeInfo } from '@replyx/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type MakeWorld, patiently, type World } from './world.js';
 
-const NODE_TTL_MS = 300;
+const NODE_TTL_MS = 500;
 
 export const describeMembershipContract = (name: string, makeWorld: MakeWorld): void => {
   describe(`${name}: membership`, () => {

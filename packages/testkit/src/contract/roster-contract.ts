@@ -2,7 +2,7 @@ import type { Backplane, DialogClaim, DialogRecord, Member, NodeInfo, RegisterRe
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freshId, type MakeWorld, publication, Recorder, settled, textOf, type World } from './world.js';
 
-const NODE_TTL_MS = 300;
+const NODE_TTL_MS = 500;
 const VISITOR: Member = { role: 'user', id: 'Zoë 😀\u200b:|{x}', name: 'Zoë', publicId: 'Zoë 😀\u200b:|{x}' };
 const OPERATOR: Member = { role: 'manager', id: 'secret-sub', name: 'Anna', publicId: 'public-anna' };
 const OTHER: Member = { role: 'manager', id: 'other-sub', publicId: 'public-other' };
