@@ -52,8 +52,6 @@ export interface HubParts {
   /** Judges the token of a `refresh` frame against the session's identity. */
   readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
   readonly onBug: (error: unknown) => void;
-  /** Runs a task once what has already come in is handled (`setImmediate` in Node); default: the next microtask. */
-  readonly defer?: (task: () => void) => void;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -94,13 +92,13 @@ export class Hub implements SessionHost, FanoutListener {
   private cancelTick: () => void = () => {};
 
   constructor(parts: HubParts) {
-    const { backplane, clock, random, config, incarnation, onBug, defer = queueMicrotask } = parts;
+    const { backplane, clock, random, config, incarnation, onBug } = parts;
     this.parts = parts;
     this.limits = config;
     this.retry = createRetry(clock, random);
     this.deadlines = new DeadlineWheel(clock.nowMs());
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
-    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug, defer });
+    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug, clock });
     this.feedContext = {
       log: backplane.log,
       fanout: backplane.fanout,

@@ -1,5 +1,5 @@
 import type { Position, Track } from '@replyx/protocol';
-import type { Random } from './clock.js';
+import type { Clock, Random } from './clock.js';
 import type { OwedAck } from './feed.js';
 import { ackFrame, bodyDigest, type PublicationContent, publicationParts } from './frame-text.js';
 import { BackplaneUnavailable, type Log, type Member, type PublicationSender, type PublishResult } from './ports.js';
@@ -26,6 +26,14 @@ interface Pending {
   readonly track: Track;
 }
 
+interface Appended {
+  readonly request: number;
+  readonly result: PublishResult;
+}
+
+/** How long an acknowledgement waits for the publication that it may go out with. */
+const ARRIVAL_PATIENCE_MS = 3;
+
 const COARSE_MS = 250;
 
 /** A wait that tells no limit's exact numbers: rounded up, and jittered so that refused clients do not come back together. */
@@ -50,7 +58,8 @@ export class Publisher {
   private readonly random: Random;
   private readonly stats: Stats;
   private readonly onBug: (error: unknown) => void;
-  private readonly defer: (task: () => void) => void;
+  private readonly clock: Pick<Clock, 'schedule'>;
+  private appended: Appended[] = [];
   private lastRequest = 0;
 
   constructor(parts: {
@@ -59,14 +68,13 @@ export class Publisher {
     readonly stats: Stats;
     readonly incarnation: string;
     readonly onBug: (error: unknown) => void;
-    /** Runs a task once what has already come in is handled. */
-    readonly defer: (task: () => void) => void;
+    readonly clock: Pick<Clock, 'schedule'>;
   }) {
     this.log = parts.log;
     this.random = parts.random;
     this.stats = parts.stats;
     this.onBug = parts.onBug;
-    this.defer = parts.defer;
+    this.clock = parts.clock;
     this.originPrefix = `${parts.incarnation}:`;
   }
 
@@ -84,10 +92,8 @@ export class Publisher {
     this.pending.set(request, { session, id, track: publication.track });
     this.send(publication, request).then(
       (result) => {
-        // The publication itself is about to arrive, or has just: then its session gets both in one write.
-        this.defer(() => {
-          if (this.pending.delete(request)) this.answer(session, id, publication.track, result);
-        });
+        if (result.status === 'appended') this.answerSoon(request, result);
+        else if (this.pending.delete(request)) this.answer(session, id, publication.track, result);
       },
       (error: unknown) => {
         const unanswered = this.pending.delete(request);
@@ -95,6 +101,27 @@ export class Publisher {
         if (unanswered) session.error(error instanceof BackplaneUnavailable ? 'unavailable' : 'internal', id);
       },
     );
+  }
+
+  /**
+   * The publication itself is about to arrive, and its session then gets both in one write; the acknowledgement goes alone
+   * where it does not. One timer serves all that wait.
+   */
+  private answerSoon(request: number, result: PublishResult): void {
+    if (!this.pending.has(request)) return;
+    if (this.appended.length === 0) this.clock.schedule(ARRIVAL_PATIENCE_MS, () => this.answerAppended());
+    this.appended.push({ request, result });
+  }
+
+  private answerAppended(): void {
+    const due = this.appended;
+    this.appended = [];
+    for (const { request, result } of due) {
+      const pending = this.pending.get(request);
+      if (pending === undefined) continue;
+      this.pending.delete(request);
+      this.answer(pending.session, pending.id, pending.track, result);
+    }
   }
 
   /** The acknowledgement that an arriving publication settles, if it is of this node and still owed. */

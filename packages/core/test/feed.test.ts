@@ -291,6 +291,18 @@ describe('a live feed', () => {
     expect(log.reads.open).toBe(0);
   });
 
+  it('tells the store also of a loss in an epoch that it had not entered yet', async () => {
+    const { feed, log, reader } = await liveFeed(new TrackModel('e1', 4));
+    feed.arrive(new TrackModel('e2', 9).publish());
+    log.reads.next().answer(new TrackModel('e2', 8).read({ after: 4, limit: 100 }));
+    await settle();
+    const { request, answer } = log.reads.next();
+    expect(request.known).toEqual({ epoch: 'e2', offset: 10 });
+    answer(new TrackModel('e3', 8).read(request));
+    await feed.settled();
+    expect(reader.got).toEqual(['reset e2:8 new_epoch', 'reset e3:8 new_epoch']);
+  });
+
   it('announces it when history no longer reaches back to its position', async () => {
     const model = new TrackModel('e1', 4);
     model.historySize = 2;

@@ -164,7 +164,8 @@ const run = async (seed: number, { storeLoses, historySize }: Faults): Promise<v
 };
 
 describe('three hubs under chaos', () => {
-  const RUNS = 25;
+  /** Runs of each kind; more of them for a long search. */
+  const RUNS = Number(process.env['TEST_RUNS'] ?? 25);
   it.each<[string, Faults]>([
     ['a store that keeps everything', { storeLoses: false, historySize: 100_000 }],
     ['a store that trims', { storeLoses: false, historySize: 20 }],
@@ -177,6 +178,6 @@ describe('three hubs under chaos', () => {
       const runs = process.env['TEST_SEED'] === undefined ? RUNS : 1;
       for (let i = 0; i < runs; i += 1) await run((first + i) >>> 0, faults);
     },
-    120_000,
+    60_000 + RUNS * 1_000,
   );
 });

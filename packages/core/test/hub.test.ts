@@ -343,6 +343,11 @@ describe('leaving', () => {
     // One of the batch that is on its way, and one of the batch that is still to come.
     peers[3]?.drop();
     peers[140]?.drop();
+    await settle();
+    // What takes them off overtakes what brings them back.
+    for (const { open } of gates.waiting.splice(1)) open();
+    await settle();
+    for (const { open } of gates.waiting.splice(1)) open();
     await gates.openAll();
     expect(await again).toBeGreaterThanOrEqual(148);
     await n.hub.settled();
@@ -444,6 +449,9 @@ describe('publishing', () => {
     n.loses = () => true;
     peer.say(message('a'));
     await settle();
+    // It waits a moment for the publication that it could go out with.
+    expect(peer.answers('a')).toEqual([]);
+    await clock.advanceAsync(5);
     expect([peer.answers('a').length, texts(peer)]).toEqual([1, []]);
     n.loses = () => false;
     await clock.advanceAsync(12_000);

@@ -82,7 +82,6 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     clock,
     random,
     judgeRefresh: createRefreshJudge(auth),
-    defer: setImmediate,
     onBug,
     onLeft: (session) => {
       const { kind } = session.identity;

@@ -274,7 +274,11 @@ export const SETTINGS = {
     later,
   ),
   WS_DRAIN_WAIT_SECONDS: integer(5, [0, 3600], 'How long a leaving node still accepts after it reports not ready.'),
-  WS_DRAIN_SPREAD_SECONDS: integer(15, [0, 3600], 'Time over which a leaving node spreads its closes.', later),
+  WS_DRAIN_SPREAD_SECONDS: integer(
+    15,
+    [0, 3600],
+    'Time over which clients of a leaving node are told to spread their return.',
+  ),
   WS_DRAIN_GRACE_SECONDS: integer(
     28,
     [1, 7200],
