@@ -1,3 +1,4 @@
+export * from './client-address.js';
 export * from './clock.js';
 export * from './deadline-wheel.js';
 export * from './dialog.js';
@@ -7,6 +8,7 @@ export * from './heartbeat.js';
 export * from './history-page.js';
 export * from './hub.js';
 export * from './memory/index.js';
+export * from './origin-rule.js';
 export * from './outbox.js';
 export * from './ports.js';
 export * from './presence.js';

@@ -1,0 +1,121 @@
+/**
+ * The one rule for who may use a domain's widget: sockets, CORS and `frame-ancestors` all ask here.
+ *
+ * An origin is exactly a scheme (http or https), a host and an optional port, nothing else. The port is ignored, the host
+ * lower-cased, one trailing dot removed, IDN compared as punycode.
+ */
+export interface ParsedOrigin {
+  readonly scheme: 'http' | 'https';
+  /** Lower case, punycode, without a trailing dot; an IPv6 address in brackets. */
+  readonly host: string;
+  /** As the browser writes it: without the scheme's own port. */
+  readonly canonical: string;
+}
+
+const SHAPE = /^(https?):\/\/([^\s/?#@\\%:*[\]]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/iu;
+const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
+const MAX_CHARS = 300;
+
+const withoutDot = (host: string): string => (host.endsWith('.') ? host.slice(0, -1) : host);
+
+/** A host as a URL has it; `undefined` where it is none, or another spelling of an address (`0x7f.1`). */
+const canonicalHost = (host: string): string | undefined => {
+  try {
+    const { hostname } = new URL(`http://${host}`);
+    const plain = withoutDot(hostname);
+    if (plain === '' || plain.split('.').includes('')) return undefined;
+    // The URL parser reads numbers as addresses; a browser never sends them so.
+    if (IPV4.test(plain) && plain !== withoutDot(host)) return undefined;
+    return plain;
+  } catch {
+    return undefined;
+  }
+};
+
+/** `undefined` for anything that is not exactly an origin: `null`, a path, credentials, another scheme. */
+export const parseOrigin = (text: string): ParsedOrigin | undefined => {
+  if (text.length > MAX_CHARS) return undefined;
+  const match = SHAPE.exec(text);
+  if (match === null) return undefined;
+  const [, scheme = '', rawHost = '', port = ''] = match;
+  if (port !== '' && Number(port.slice(1)) > 65_535) return undefined;
+  const host = canonicalHost(rawHost);
+  if (host === undefined) return undefined;
+  return {
+    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
+    host,
+    canonical: new URL(`${scheme}://${host}${port}`).origin,
+  };
+};
+
+/** A domain of a token, in the form in which hosts are compared; `undefined` matches nothing. */
+export const parseDomain = (entry: string): string | undefined => {
+  const text = entry.trim();
+  if (text === '' || text.length > MAX_CHARS || /[\s/?#@\\%*]/.test(text)) return undefined;
+  if (/:/.test(text) && !/^\[[0-9a-f:.]+\]$/i.test(text)) return undefined;
+  return canonicalHost(text);
+};
+
+/** A name of one label and an address have no subdomains that could be meant. */
+const hasSubdomains = (domain: string): boolean =>
+  domain.includes('.') && !IPV4.test(domain) && !domain.startsWith('[');
+
+/** Equal to a domain of the list, or a subdomain of one. */
+export const matchesDomains = (host: string, domains: readonly string[]): boolean =>
+  domains.some((entry) => {
+    const domain = parseDomain(entry);
+    return domain !== undefined && (host === domain || (hasSubdomains(domain) && host.endsWith(`.${domain}`)));
+  });
+
+/** The value of `frame-ancestors` that lets exactly these domains embed the hosted page. */
+export const frameAncestors = (domains: readonly string[]): string => {
+  const sources = domains.flatMap((entry) => {
+    const domain = parseDomain(entry);
+    if (domain === undefined) return [];
+    const hosts = hasSubdomains(domain) ? [domain, `*.${domain}`] : [domain];
+    return hosts.flatMap((host) => [`http://${host}:*`, `https://${host}:*`]);
+  });
+  return sources.length === 0 ? "'none'" : [...new Set(sources)].join(' ');
+};
+
+export interface OriginQuestion {
+  readonly kind: 'operator' | 'site' | 'widget';
+  /** The `Origin` header; `undefined` where there is none. */
+  readonly origin: string | undefined;
+  /** The token's domains. */
+  readonly domains: readonly string[];
+  /** Origins of the main app, for operators. */
+  readonly appOrigins: readonly string[];
+  /** Origins of the hosted page; empty: the host that the request itself names. */
+  readonly widgetOrigins: readonly string[];
+  /** The request's `Host`. */
+  readonly host: string | undefined;
+}
+
+const isOneOf = (origin: ParsedOrigin, allowed: readonly string[]): boolean =>
+  allowed.some((entry) => parseOrigin(entry)?.canonical === origin.canonical);
+
+/** The host of a `Host` header, which may carry a port. */
+const hostOf = (header: string | undefined): string | undefined =>
+  header === undefined ? undefined : parseOrigin(`http://${header}`)?.host;
+
+/**
+ * A visitor without an Origin is refused. An operator without one is no browser and is admitted by its token; with one, it must
+ * be of the main app. The hosted page runs on our own origin: the customer's domains bind it by `frame-ancestors`.
+ */
+export const isOriginAllowed = (question: OriginQuestion): boolean => {
+  const { kind, origin } = question;
+  if (origin === undefined) return kind === 'operator';
+  const parsed = parseOrigin(origin);
+  if (parsed === undefined) return false;
+  switch (kind) {
+    case 'operator':
+      return isOneOf(parsed, question.appOrigins);
+    case 'site':
+      return matchesDomains(parsed.host, question.domains);
+    case 'widget':
+      return question.widgetOrigins.length > 0
+        ? isOneOf(parsed, question.widgetOrigins)
+        : parsed.host === hostOf(question.host);
+  }
+};
