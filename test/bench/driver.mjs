@@ -18,6 +18,7 @@ const connectAll = async (targets, onMessage) => {
       const { url, token, localAddress } = targets[index];
       const socket = new WebSocket(url, token === undefined ? [] : ['replyx.v1', `replyx.token.${token}`], {
         perMessageDeflate: false,
+        origin: 'https://customer.example',
         ...(localAddress === undefined ? {} : { localAddress }),
       });
       sockets[index] = socket;

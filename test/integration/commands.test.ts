@@ -185,6 +185,7 @@ describe('replyx cluster', () => {
       const visitor = await connect({
         url: `ws://127.0.0.1:${nodes[0].port}/ws/site/dialogs/${dialog}`,
         token: tokens.visitor,
+        origin: 'http://localhost',
       });
       const operator = await connect({
         url: `ws://127.0.0.1:${nodes[2].port}/ws/dialogs/${dialog}`,

@@ -199,7 +199,11 @@ describe('the internal listener', () => {
     });
     expect(visitor).toMatchObject({ status: 201, body: { expires_in: 900 } });
     await makeDialog(world, 'minted');
-    const client = await connect({ url: `${node.wsUrl}/ws/widget/dialogs/minted`, token: visitor.body.token });
+    const client = await connect({
+      url: `${node.wsUrl}/ws/widget/dialogs/minted`,
+      token: visitor.body.token,
+      origin: node.wsUrl.replace('ws:', 'http:'),
+    });
     expect(await client.publish('hello')).toMatchObject({ type: 'ack' });
     await client.close();
     const operator = await node.api.post('/v1/tokens', {

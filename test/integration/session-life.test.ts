@@ -40,6 +40,11 @@ describe('a live socket', () => {
     ['another tenant', () => visitorToken({ dialog_id: 'd', tenant: 'tenant-2' }), 'unauthorized'],
     ['another kind', () => visitorToken({ dialog_id: 'd', kind: 'widget' }), 'unauthorized'],
     ['another type', () => operatorToken({ sub: 'visitor-1' }), 'unauthorized'],
+    [
+      'domains that do not hold its origin',
+      () => visitorToken({ dialog_id: 'd', allowed_domains: ['other.example'] }),
+      'unauthorized',
+    ],
     ['an older token', () => visitorToken({ dialog_id: 'd', iat: iat() - 1_000 }), 'unauthorized'],
     ['an expired token', () => visitorToken({ dialog_id: 'd', iat: iat(), exp: iat() - 10 }), 'expired'],
   ];

@@ -7,6 +7,7 @@ import {
   operatorToken,
   signToken,
   siteToken,
+  TEST_ORIGIN,
   TEST_SECRET_KEY,
   TEST_SITE_SECRET,
   type TestClient,
@@ -44,6 +45,13 @@ const tampered = () => {
 };
 
 type Route = 'visitor' | 'operator' | 'widget';
+
+/** Where each kind of route is used from; an operator's token comes without a browser here. */
+const originOf = (route: Route) =>
+  route === 'operator'
+    ? {}
+    : { origin: route === 'visitor' ? TEST_ORIGIN : at(world.nodes, 0).wsUrl.replace('ws:', 'http:') };
+
 const PATHS: Record<Route, string> = {
   visitor: '/ws/site/dialogs/d',
   operator: '/ws/dialogs/d',
@@ -147,7 +155,7 @@ describe('a token', () => {
     const url = `${at(world.nodes, 0).wsUrl}${PATHS[route]}`;
     const made = token();
     for (const transport of ['bearer', 'query'] as const) {
-      const client = dial({ url, transport, ...(made === undefined ? {} : { token: made }) });
+      const client = dial({ url, transport, ...originOf(route), ...(made === undefined ? {} : { token: made }) });
       await assertRefused(client, code);
     }
   });
@@ -173,7 +181,7 @@ describe('a token', () => {
     ],
   ];
   it.each(twoPlaces)('in two places, differing, is refused: %s', async (_name, options) => {
-    const client = dial({ ...options(), url: `${at(world.nodes, 0).wsUrl}/ws/site/dialogs/d` });
+    const client = dial({ origin: TEST_ORIGIN, ...options(), url: `${at(world.nodes, 0).wsUrl}/ws/site/dialogs/d` });
     await assertRefused(client, 4002);
   });
 
@@ -186,7 +194,7 @@ describe('a token', () => {
       { transport: 'query' as const },
       { transport: 'protocol' as const, extra: { query: { site_token: token } } },
     ]) {
-      const client = dial({ url, token, ...options });
+      const client = dial({ url, token, origin: TEST_ORIGIN, ...options });
       await client.next('connected');
       if (options.transport === 'protocol') expect(client.socket.protocol).toBe('replyx.v1');
       await client.close();
@@ -220,6 +228,62 @@ describe('a token', () => {
       answers.push({ closed, frames: client.frames });
     }
     expect(answers[0]).toEqual(answers[1]);
+  });
+});
+
+describe('the origin', () => {
+  const expired = () => visitor({ iat: nowSeconds() - 100, exp: nowSeconds() - 50 });
+  const rows: readonly [string, Route, string | undefined, () => string, number | 'connected'][] = [
+    ['of the token', 'visitor', 'https://customer.example', visitor, 'connected'],
+    ['a subdomain of it', 'visitor', 'https://a.b.customer.example:8443', visitor, 'connected'],
+    ['none', 'visitor', undefined, visitor, 4003],
+    ['another', 'visitor', 'https://evilcustomer.example', visitor, 4003],
+    ['null', 'visitor', 'null', visitor, 4003],
+    ['another, and a bad token', 'visitor', 'https://evil.example', () => visitor({}, {}, 'x'.repeat(40)), 4002],
+    ['another, and an expired token', 'visitor', 'https://evil.example', expired, 4003],
+    ['of the token, which has expired', 'visitor', 'https://customer.example', expired, 4001],
+    ['another, and another dialog', 'visitor', 'https://evil.example', () => visitor({ dialog_id: 'other' }), 4003],
+    [
+      'of the customer, for the hosted page',
+      'widget',
+      'https://customer.example',
+      () => visitor({ kind: 'widget' }),
+      4003,
+    ],
+    [
+      'of an operator in a browser that is not the main app',
+      'operator',
+      'https://evil.example',
+      () => operatorToken(),
+      4003,
+    ],
+  ];
+  it.each(rows)('%s, on the %s route (%s)', async (_name, route, origin, token, outcome) => {
+    const url = `${at(world.nodes, 0).wsUrl}${PATHS[route]}`;
+    const client = dial({ url, token: token(), ...(origin === undefined ? {} : { origin }) });
+    if (outcome === 'connected') {
+      await client.next('connected');
+      await client.close();
+    } else await assertRefused(client, outcome);
+  });
+
+  it('is never taken from the query', async () => {
+    const url = `${at(world.nodes, 0).wsUrl}/ws/site/dialogs/d`;
+    const query = { origin: 'https://customer.example', domain: 'customer.example' };
+    await assertRefused(dial({ url, token: visitor(), origin: 'https://evil.example', extra: { query } }), 4003);
+  });
+
+  it('of the main app is let in where it is configured', async () => {
+    const running = await startWorld({ nodes: 1, env: { CORS_ORIGINS: 'https://app.example' } });
+    try {
+      await makeDialog(running, 'd');
+      const url = `${at(running.nodes, 0).wsUrl}/ws/dialogs/d`;
+      const client = dial({ url, token: operatorToken(), origin: 'https://app.example' });
+      await client.next('connected');
+      await client.close();
+    } finally {
+      await running.close();
+    }
   });
 });
 

@@ -19,6 +19,7 @@ import {
   startRedis,
   TEST_API_KEY,
   TEST_ASSISTANT,
+  TEST_ORIGIN,
   TEST_SECRET_KEY,
   TEST_SITE_SECRET,
   TEST_TENANT,
@@ -159,6 +160,7 @@ type Joining = Partial<Omit<ConnectOptions, 'url' | 'token'>> & { readonly claim
 export const asVisitor = (node: WorldNode, dialogId: string, { claims, ...rest }: Joining = {}): ConnectOptions => ({
   url: `${node.wsUrl}/ws/site/dialogs/${dialogId}`,
   token: visitorToken({ dialog_id: dialogId, ...claims }),
+  origin: TEST_ORIGIN,
   ...rest,
 });
 

@@ -40,6 +40,8 @@ export interface Identity {
   /** Seconds; a refreshed token must not be older. */
   readonly issuedAt: number;
   readonly expiresAtMs: number;
+  /** The `Origin` that it came with; a refreshed token must still allow it. */
+  readonly origin?: string | undefined;
   /** `jti` and `parent` of every token that the connection has used: it falls with any of them. */
   readonly tokenIds: readonly string[];
 }

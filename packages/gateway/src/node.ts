@@ -149,6 +149,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     auth,
     allowQueryToken: config.auth.allowQueryToken,
     directory: config.directory,
+    origins: config.origins,
     maxConnections: config.connections.perNode,
     isDraining: () => state.draining,
     connectionCount: () => hub.connectionCount,

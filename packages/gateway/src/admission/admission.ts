@@ -1,4 +1,4 @@
-import type { DialogClaim, Identity, ResumePoints } from '@replyx/core';
+import { type DialogClaim, type Identity, isOriginAllowed, type ResumePoints } from '@replyx/core';
 import { type CloseName, type ConnectionKind, isId, parsePosition, type VisitorClaims } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
@@ -15,6 +15,7 @@ export interface UpgradeRequest {
   readonly protocols: string | undefined;
   readonly authorization: string | undefined;
   readonly origin: string | undefined;
+  readonly host: string | undefined;
 }
 
 export interface Admitted {
@@ -41,6 +42,8 @@ export interface AdmissionParts {
   readonly auth: Pick<Auth, 'verifier' | 'publicIdOf'>;
   readonly allowQueryToken: boolean;
   readonly directory: 'strict' | 'open';
+  /** Origins of the main app, and of the hosted page where they are not the request's own host. */
+  readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
   readonly maxConnections: number;
   readonly isDraining: () => boolean;
   readonly connectionCount: () => number;
@@ -94,6 +97,7 @@ const admittedBy = ({ claims, acceptedUntilMs }: Valid, request: UpgradeRequest,
       },
       issuedAt: iat,
       expiresAtMs: acceptedUntilMs,
+      origin: request.origin,
       tokenIds: visitor?.parent === undefined ? [jti] : [jti, visitor.parent],
     },
     claim: {
@@ -113,8 +117,8 @@ const opens = (claims: Pick<VisitorClaims, 'dialog_id' | 'kind'>, request: Upgra
 
 /**
  * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: the token, then
- * what it opens. Between them stand the places of the checks that need the client's address, its origin and the revocation
- * list.
+ * where it is used, then
+ * what it opens. The checks that need the client's address and the revocation list have their places around the token.
  */
 export const admit = async (
   request: UpgradeRequest,
@@ -133,7 +137,18 @@ export const admit = async (
     const { reason } = verified;
     return close(reason === 'keys_unavailable' ? 'TRY_AGAIN_LATER' : 'AUTH_FAILED', reason);
   }
+  // Before expiry: that a token is genuine is told to nobody but a page that may use it.
+  const { claims } = verified;
+  const allowed = isOriginAllowed({
+    kind: request.kind,
+    origin: request.origin,
+    host: request.host,
+    domains: claims.type === 'visitor' ? claims.allowed_domains : [],
+    appOrigins: parts.origins.cors,
+    widgetOrigins: parts.origins.widget,
+  });
+  if (!allowed) return close('FORBIDDEN_DOMAIN', request.origin === undefined ? 'no_origin' : 'foreign_origin');
   if (verified.status === 'expired') return close('AUTH_EXPIRED', 'expired');
-  if (verified.claims.type === 'visitor' && !opens(verified.claims, request)) return close('NOT_FOUND', 'other_dialog');
+  if (claims.type === 'visitor' && !opens(claims, request)) return close('NOT_FOUND', 'other_dialog');
   return { verdict: 'admit', admitted: admittedBy(verified, request, parts) };
 };

@@ -1,5 +1,10 @@
-import type { RefreshVerdict, Session } from '@replyx/core';
+import { matchesDomains, parseOrigin, type RefreshVerdict, type Session } from '@replyx/core';
 import type { Auth } from '../auth/auth.js';
+
+const isOfDomains = (origin: string | undefined, domains: readonly string[]): boolean => {
+  const parsed = origin === undefined ? undefined : parseOrigin(origin);
+  return parsed !== undefined && matchesDomains(parsed.host, domains);
+};
 
 /** Judges the token of a `refresh` frame: the same type, tenant, subject, kind and dialog, and not older than the present one. */
 export const createRefreshJudge =
@@ -17,7 +22,9 @@ export const createRefreshJudge =
       claims.tenant === identity.tenant &&
       claims.sub === identity.member.id &&
       claims.iat >= identity.issuedAt &&
-      (claims.type === 'operator' || (claims.kind === identity.kind && claims.dialog_id === identity.dialogId));
+      (claims.type === 'operator' || (claims.kind === identity.kind && claims.dialog_id === identity.dialogId)) &&
+      // The other kinds' origins do not depend on the token.
+      (claims.type === 'operator' || claims.kind !== 'site' || isOfDomains(identity.origin, claims.allowed_domains));
     if (!same) return { ok: false, code: 'unauthorized' };
     const parent = claims.type === 'visitor' ? claims.parent : undefined;
     return {

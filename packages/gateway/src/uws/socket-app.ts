@@ -63,6 +63,7 @@ const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => 
     protocols: lines.get('sec-websocket-protocol'),
     authorization: lines.get('authorization'),
     origin: lines.get('origin'),
+    host: req.getHeader('host') || undefined,
   };
 };
 
