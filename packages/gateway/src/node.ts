@@ -47,6 +47,7 @@ export interface GatewayNode {
 const LINGER_MS = 5_000;
 const VERIFY_INTERVAL_MS = 300_000;
 const ADMIT_DEADLINE_MS = 5_000;
+const SETTLE_DEADLINE_MS = 2_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
 export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
@@ -152,6 +153,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     origins: config.origins,
     maxConnections: config.connections.perNode,
     isDraining: () => state.draining,
+    // It was silent for too long: what it holds is registered again before it admits more.
+    isLapsed: () => heartbeat.isLapsed,
     connectionCount: () => hub.connectionCount,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
@@ -186,7 +189,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       internalApp.close();
     });
     await heartbeat.start();
-    stops.add('heartbeat', () => heartbeat.stop());
+    stops.add('heartbeat', async () => {
+      // What is still being unregistered must be told first: nobody sweeps after a node that has said goodbye. Bounded: while
+      // Redis is away it would take as long as the outage.
+      await Promise.race([hub.settled(), new Promise<void>((resolve) => clock.schedule(SETTLE_DEADLINE_MS, resolve))]);
+      await heartbeat.stop();
+    });
     const open = await listen(publicApp, config.listen.public.host, config.listen.public.port);
     stops.add('public_listener', () => {
       publicApp.close();

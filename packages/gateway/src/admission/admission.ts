@@ -46,6 +46,7 @@ export interface AdmissionParts {
   readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
   readonly maxConnections: number;
   readonly isDraining: () => boolean;
+  readonly isLapsed: () => boolean;
   readonly connectionCount: () => number;
   readonly connectionId: () => string;
 }
@@ -130,6 +131,7 @@ export const admit = async (
   if (parts.maxConnections > 0 && parts.connectionCount() >= parts.maxConnections) {
     return close('TRY_AGAIN_LATER', 'node_full');
   }
+  if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
   const verified = await parts.auth.verifier.verify<'operator' | 'visitor'>(picked.token, {
     types: [request.kind === 'operator' ? 'operator' : 'visitor'],
   });
