@@ -8,6 +8,7 @@ import type { Fetch } from './auth/jwks.js';
 import type { GatewayConfig } from './config/gateway-config.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
+import { documentRoutes } from './http/document-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
 import { createReadiness } from './lifecycle/readiness.js';
@@ -135,13 +136,14 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   });
 
   const internalApp = uws.App();
+  const routes = [
+    ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
+    ...assistantRoutes(backplane),
+    ...tokenRoutes(auth.minter),
+    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
+  ];
   serveHttp(internalApp, {
-    routes: [
-      ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
-      ...assistantRoutes(backplane),
-      ...tokenRoutes(auth.minter),
-      ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
-    ],
+    routes: [...routes, ...documentRoutes(routes, parts.version)],
     authorized: (authorization) => auth.apiKeys.check(authorization) !== undefined,
     onAnswer: metrics.http,
     onBug,

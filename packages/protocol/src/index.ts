@@ -2,6 +2,7 @@ export * from './bounds.js';
 export * from './claims.js';
 export * from './close-codes.js';
 export * from './error-codes.js';
+export * from './frame-table.js';
 export * from './frames.js';
 export * from './ids.js';
 export * from './position.js';

@@ -1,14 +1,15 @@
 import type { AssistantRecord, Backplane } from '@replyx/core';
-import { API_BODIES } from '@replyx/protocol/schemas';
+import { API_BODIES, type ApiAnswer } from '@replyx/protocol/schemas';
 import { readBody } from './body.js';
 import { type HttpRoute, json, NO_CONTENT } from './http.js';
 import { pathId } from './path-id.js';
 import { Problem } from './problem.js';
+import { ROUTES } from './route-table.js';
 
-const assistantBody = (record: AssistantRecord) => ({
+const assistantBody = (record: AssistantRecord): ApiAnswer<'assistant'> => ({
   tenant: record.tenant,
   active: record.active,
-  allowed_domains: record.allowedDomains,
+  allowed_domains: [...record.allowedDomains],
   widget_version: record.widgetVersion,
   inbox: record.inbox,
   limits: record.limits ?? {},
@@ -20,8 +21,7 @@ const definedNumbers = (values: Readonly<Record<string, number | undefined>>): R
 /** The directory of assistants. */
 export const assistantRoutes = ({ directory }: Pick<Backplane, 'directory'>): HttpRoute[] => [
   {
-    method: 'put',
-    path: '/v1/assistants/:id',
+    ...ROUTES.putAssistant,
     handle: async (call) => {
       const body = readBody(call.body, API_BODIES.assistant);
       const record: AssistantRecord = {
@@ -37,8 +37,7 @@ export const assistantRoutes = ({ directory }: Pick<Backplane, 'directory'>): Ht
     },
   },
   {
-    method: 'get',
-    path: '/v1/assistants/:id',
+    ...ROUTES.getAssistant,
     handle: async (call) => {
       const record = await directory.assistant(pathId(call));
       if (record === undefined) throw new Problem('not_found');
@@ -46,8 +45,7 @@ export const assistantRoutes = ({ directory }: Pick<Backplane, 'directory'>): Ht
     },
   },
   {
-    method: 'del',
-    path: '/v1/assistants/:id',
+    ...ROUTES.deleteAssistant,
     handle: async (call) => {
       if (!(await directory.deleteAssistant(pathId(call)))) throw new Problem('not_found');
       return NO_CONTENT;

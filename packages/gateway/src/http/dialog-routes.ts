@@ -1,10 +1,11 @@
 import { type Backplane, boundPage, type DialogRecord, encodeFrame, type Hub, historyMessages } from '@replyx/core';
 import { BOUNDS, type Sender, type Track } from '@replyx/protocol';
-import { API_BODIES, historyQuery } from '@replyx/protocol/schemas';
+import { API_BODIES, type ApiAnswer, historyQuery } from '@replyx/protocol/schemas';
 import { readBody, readQuery } from './body.js';
 import { type HttpAnswer, type HttpRoute, json, NO_CONTENT } from './http.js';
 import { pathId } from './path-id.js';
 import { Problem } from './problem.js';
+import { ROUTES } from './route-table.js';
 
 export interface DialogRoutesParts {
   readonly backplane: Backplane;
@@ -16,7 +17,7 @@ export interface DialogRoutesParts {
 /** Bytes of frames in one history answer. */
 const MAX_PAGE_BYTES = 1_048_576;
 
-const dialogBody = (record: DialogRecord) => ({
+const dialogBody = (record: DialogRecord): ApiAnswer<'dialog'> => ({
   tenant: record.tenant,
   assistant_id: record.assistantId ?? null,
   visitor_id: record.visitorId ?? null,
@@ -40,8 +41,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
     backplane.log.read({ dialogId, track, known: hub.feed(dialogId, track)?.known, ...page });
 
   const publish: HttpRoute = {
-    method: 'post',
-    path: '/v1/dialogs/:id/messages',
+    ...ROUTES.publish,
     handle: async (call) => {
       const dialogId = pathId(call);
       const body = readBody(call.body, API_BODIES.publish);
@@ -59,13 +59,12 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
       });
       if (result.status !== 'appended' && result.status !== 'duplicate') throw new Problem(result.status);
       const { epoch, offset, status } = result;
-      return json(201, { id, epoch, offset, duplicate: status === 'duplicate' });
+      return json(201, { id, epoch, offset, duplicate: status === 'duplicate' } satisfies ApiAnswer<'published'>);
     },
   };
 
   const history: HttpRoute = {
-    method: 'get',
-    path: '/v1/dialogs/:id/messages',
+    ...ROUTES.history,
     handle: async (call): Promise<HttpAnswer> => {
       const dialogId = pathId(call);
       const { track = 'main', after, before, limit = BOUNDS.historyPageDefault } = readQuery(call.query, historyQuery);
@@ -83,8 +82,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
   };
 
   const event: HttpRoute = {
-    method: 'post',
-    path: '/v1/dialogs/:id/events',
+    ...ROUTES.event,
     handle: async (call) => {
       const dialogId = pathId(call);
       const body = readBody(call.body, API_BODIES.event);
@@ -101,8 +99,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
   };
 
   const presence: HttpRoute = {
-    method: 'get',
-    path: '/v1/dialogs/:id/presence',
+    ...ROUTES.presence,
     handle: async (call) => {
       const dialogId = pathId(call);
       await mustBeKnown(dialogId);
@@ -116,13 +113,12 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
           ...(member.name === undefined ? {} : { name: member.name }),
         })),
         count: connections.length,
-      });
+      } satisfies ApiAnswer<'presence'>);
     },
   };
 
   const put: HttpRoute = {
-    method: 'put',
-    path: '/v1/dialogs/:id',
+    ...ROUTES.putDialog,
     handle: async (call) => {
       const dialogId = pathId(call);
       const body = readBody(call.body, API_BODIES.dialog);
@@ -140,8 +136,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
   };
 
   const get: HttpRoute = {
-    method: 'get',
-    path: '/v1/dialogs/:id',
+    ...ROUTES.getDialog,
     handle: async (call) => {
       const record = await backplane.directory.dialog(pathId(call));
       if (record === undefined) throw new Problem('not_found');
@@ -150,8 +145,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
   };
 
   const erase: HttpRoute = {
-    method: 'del',
-    path: '/v1/dialogs/:id',
+    ...ROUTES.deleteDialog,
     handle: async (call) => {
       if (!(await backplane.directory.deleteDialog(pathId(call)))) throw new Problem('not_found');
       return NO_CONTENT;

@@ -1,3 +1,5 @@
+import type { RouteDescription } from './route-table.js';
+
 /** One HTTP request as handlers see it: bounded, complete, and still valid after an await. */
 export interface HttpCall {
   readonly method: string;
@@ -17,12 +19,8 @@ export interface HttpAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface HttpRoute {
-  readonly method: 'get' | 'post' | 'put' | 'del';
-  /** `:name` marks a parameter. */
-  readonly path: string;
-  /** Whether the caller must present an API key. */
-  readonly open?: boolean;
+/** A route cannot be without its description: the served documents are made from it. */
+export interface HttpRoute extends RouteDescription {
   handle(call: HttpCall): Promise<HttpAnswer> | HttpAnswer;
 }
 

@@ -1,7 +1,9 @@
 import type { Heartbeat } from '@replyx/core';
+import type { ApiAnswer } from '@replyx/protocol/schemas';
 import type { Registry } from 'prom-client';
 import type { Readiness } from '../lifecycle/readiness.js';
 import { type HttpRoute, json } from './http.js';
+import { ROUTES } from './route-table.js';
 
 export interface NodeRoutesParts {
   readonly heartbeat: Pick<Heartbeat, 'nodes'>;
@@ -12,8 +14,7 @@ export interface NodeRoutesParts {
 /** The node's own state, and its view of the cluster. */
 export const nodeRoutes = ({ heartbeat, readiness, registry }: NodeRoutesParts): HttpRoute[] => [
   {
-    method: 'get',
-    path: '/v1/cluster',
+    ...ROUTES.cluster,
     handle: () =>
       json(200, {
         nodes: heartbeat.nodes.map((node) => ({
@@ -27,22 +28,18 @@ export const nodeRoutes = ({ heartbeat, readiness, registry }: NodeRoutesParts):
           lag_ms: node.loopLagMs,
           draining: node.draining,
         })),
-      }),
+      } satisfies ApiAnswer<'cluster'>),
   },
-  { method: 'get', path: '/livez', open: true, handle: () => json(200, { status: 'alive' }) },
+  { ...ROUTES.live, handle: () => json(200, { status: 'alive' }) },
   {
-    method: 'get',
-    path: '/readyz',
-    open: true,
+    ...ROUTES.ready,
     handle: () => {
       const reasons = readiness.reasons();
       return json(reasons.length === 0 ? 200 : 503, { status: reasons.length === 0 ? 'ready' : 'not_ready', reasons });
     },
   },
   {
-    method: 'get',
-    path: '/metrics',
-    open: true,
+    ...ROUTES.metrics,
     handle: async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
   },
 ];

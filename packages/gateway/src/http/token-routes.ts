@@ -1,9 +1,10 @@
-import { API_BODIES } from '@replyx/protocol/schemas';
+import { API_BODIES, type ApiAnswer } from '@replyx/protocol/schemas';
 import type { MintResult, TokenMinter } from '../auth/token-minter.js';
 import { VISITOR_TOKEN_TTL_SECONDS } from '../auth/token-minter.js';
 import { readBody } from './body.js';
 import { type HttpRoute, json } from './http.js';
 import { Problem } from './problem.js';
+import { ROUTES } from './route-table.js';
 
 const OPERATOR_TOKEN_TTL_SECONDS = 3_600;
 
@@ -16,13 +17,12 @@ const PROBLEMS: Readonly<Record<Extract<MintResult, { ok: false }>['problem'], s
 /** Mints tokens for backends that do not want to hold the keys. */
 export const tokenRoutes = (minter: TokenMinter): HttpRoute[] => [
   {
-    method: 'post',
-    path: '/v1/tokens',
+    ...ROUTES.mintToken,
     handle: async (call) => {
       const { ttl_seconds: ttl, ...body } = readBody(call.body, API_BODIES.token);
       const minted = await mintBody(minter, body, ttl);
       if (!minted.ok) throw new Problem('bad_frame', PROBLEMS[minted.problem]);
-      return json(201, { token: minted.token, expires_in: minted.expiresInSeconds });
+      return json(201, { token: minted.token, expires_in: minted.expiresInSeconds } satisfies ApiAnswer<'token'>);
     },
   },
 ];

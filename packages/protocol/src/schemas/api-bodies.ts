@@ -14,7 +14,10 @@ const eventData = z
   .unknown()
   .refine((value) => value !== undefined, 'required')
   .refine((value) => depthOf(value) <= BOUNDS.metaDepth, `nested deeper than ${BOUNDS.metaDepth}`)
-  .refine((value) => jsonBytes(value ?? null) <= BOUNDS.eventBytes, `larger than ${BOUNDS.eventBytes} bytes`);
+  .refine((value) => jsonBytes(value ?? null) <= BOUNDS.eventBytes, `larger than ${BOUNDS.eventBytes} bytes`)
+  .meta({
+    description: `At most ${BOUNDS.eventBytes} bytes as compact JSON in UTF-8, nested at most ${BOUNDS.metaDepth} deep.`,
+  });
 
 const limit = z.int().min(0).max(1_000_000_000);
 const ttlSeconds = z.int().min(1).max(315_360_000);

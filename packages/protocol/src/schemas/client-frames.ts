@@ -24,7 +24,8 @@ export const CLIENT_FRAME_SCHEMAS = {
     .refine((frame) => frame.before === undefined || frame.after === undefined, {
       error: 'takes before or after, not both',
       path: ['before'],
-    }),
+    })
+    .meta({ not: { required: ['before', 'after'] } }),
   refresh: z.strictObject({ type: z.literal('refresh'), id: frameId, token: z.string().min(1).max(BOUNDS.tokenChars) }),
   handoff: z.strictObject({
     type: z.literal('handoff'),

@@ -22,11 +22,19 @@ export const text = z
   .refine((value) => value.length <= BOUNDS.textUnits, `longer than ${BOUNDS.textUnits} UTF-16 units`)
   .refine((value) => value.isWellFormed(), 'not well-formed Unicode');
 
-/** A JSON object of bounded size and depth, of the sender's own shape. Passed on as it came, never merged into another. */
-export const meta = z
+/** A JSON object of anybody's shape. Passed on as it came, never merged into another. */
+export const jsonObject = z
   .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
     error: 'expected an object',
   })
+  .meta({ type: 'object', additionalProperties: true });
+
+/** The same, of bounded size and depth. */
+export const meta = jsonObject
   .refine((value) => depthOf(value) <= BOUNDS.metaDepth, `nested deeper than ${BOUNDS.metaDepth}`)
   .refine((value) => jsonBytes(value) <= BOUNDS.metaBytes, `larger than ${BOUNDS.metaBytes} bytes`)
-  .meta({ type: 'object', additionalProperties: true });
+  .meta({
+    type: 'object',
+    additionalProperties: true,
+    description: `At most ${BOUNDS.metaBytes} bytes as compact JSON in UTF-8, nested at most ${BOUNDS.metaDepth} deep.`,
+  });

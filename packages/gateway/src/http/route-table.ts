@@ -1,0 +1,229 @@
+import type { ErrorName } from '@replyx/protocol';
+import { type API_BODIES, type ApiAnswerName, historyQuery } from '@replyx/protocol/schemas';
+import type { z } from 'zod';
+
+/** One successful answer: its body by the name of its schema, or what it is where no schema of ours says it. */
+export interface RouteAnswer {
+  readonly means: string;
+  readonly body?: ApiAnswerName | 'text' | 'document';
+}
+
+/** What a route is, without its handler: what documents and tables are made from. */
+export interface RouteDescription {
+  readonly method: 'get' | 'post' | 'put' | 'del';
+  /** `:name` marks a parameter. */
+  readonly path: string;
+  /** True where the caller needs no API key. */
+  readonly open?: boolean;
+  /** The operation's name in generated clients. */
+  readonly id: string;
+  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'cluster' | 'node' | 'documents';
+  readonly summary: string;
+  readonly body?: keyof typeof API_BODIES;
+  readonly query?: z.ZodObject;
+  readonly answers: Readonly<Record<number, RouteAnswer>>;
+  /** Error codes beyond those that follow from the key, the path, the body and the backplane. */
+  readonly problems: readonly ErrorName[];
+  /** Whether it needs the backplane, and so may answer `unavailable`. */
+  readonly usesBackplane: boolean;
+}
+
+/** Every route of the internal listener. */
+export const ROUTES = {
+  publish: {
+    method: 'post',
+    path: '/v1/dialogs/:id/messages',
+    id: 'publishMessage',
+    tag: 'dialogs',
+    summary: 'Publishes a message, or a note with `track` `internal`; safe to repeat with the same `id`.',
+    body: 'publish',
+    answers: { 201: { means: 'It is appended, now or by an earlier call (`duplicate`).', body: 'published' } },
+    problems: ['conflict', 'stale_fence', 'closed'],
+    usesBackplane: true,
+  },
+  history: {
+    method: 'get',
+    path: '/v1/dialogs/:id/messages',
+    id: 'readHistory',
+    tag: 'dialogs',
+    summary: 'A page of publications in ascending order: `before` or `after` an offset, not both; else the newest.',
+    query: historyQuery,
+    answers: {
+      200: { means: 'The page. It may be shorter than `limit`; `more` says whether there is more.', body: 'history' },
+    },
+    problems: ['bad_frame'],
+    usesBackplane: true,
+  },
+  event: {
+    method: 'post',
+    path: '/v1/dialogs/:id/events',
+    id: 'sendEvent',
+    tag: 'dialogs',
+    summary:
+      'Sends a frame that no history keeps to all sockets of the dialog, or to operators with `track` `internal`.',
+    body: 'event',
+    answers: { 202: { means: 'It was handed to the nodes.', body: 'accepted' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  presence: {
+    method: 'get',
+    path: '/v1/dialogs/:id/presence',
+    id: 'readPresence',
+    tag: 'dialogs',
+    summary: 'Who is connected to the dialog, and to which node.',
+    answers: { 200: { means: 'Every live connection.', body: 'presence' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  putDialog: {
+    method: 'put',
+    path: '/v1/dialogs/:id',
+    id: 'putDialog',
+    tag: 'dialogs',
+    summary: 'Registers a dialog, or replaces its record; `closed` ends publishing in it.',
+    body: 'dialog',
+    answers: { 200: { means: 'The record as it is stored.', body: 'dialog' } },
+    problems: ['conflict'],
+    usesBackplane: true,
+  },
+  getDialog: {
+    method: 'get',
+    path: '/v1/dialogs/:id',
+    id: 'getDialog',
+    tag: 'dialogs',
+    summary: "A dialog's record.",
+    answers: { 200: { means: 'The record.', body: 'dialog' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  deleteDialog: {
+    method: 'del',
+    path: '/v1/dialogs/:id',
+    id: 'deleteDialog',
+    tag: 'dialogs',
+    summary: 'Erases a dialog with its history; its sockets are closed with 4004.',
+    answers: { 204: { means: 'It is gone.' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  putAssistant: {
+    method: 'put',
+    path: '/v1/assistants/:id',
+    id: 'putAssistant',
+    tag: 'assistants',
+    summary: 'Registers an assistant, or replaces its record.',
+    body: 'assistant',
+    answers: { 200: { means: 'The record as it is stored.', body: 'assistant' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  getAssistant: {
+    method: 'get',
+    path: '/v1/assistants/:id',
+    id: 'getAssistant',
+    tag: 'assistants',
+    summary: "An assistant's record.",
+    answers: { 200: { means: 'The record.', body: 'assistant' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  deleteAssistant: {
+    method: 'del',
+    path: '/v1/assistants/:id',
+    id: 'deleteAssistant',
+    tag: 'assistants',
+    summary: 'Forgets an assistant.',
+    answers: { 204: { means: 'It is gone.' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  mintToken: {
+    method: 'post',
+    path: '/v1/tokens',
+    id: 'mintToken',
+    tag: 'tokens',
+    summary: 'Mints a token of any type from its claims.',
+    body: 'token',
+    answers: { 201: { means: 'The token, and the seconds for which it lives.', body: 'token' } },
+    problems: [],
+    usesBackplane: false,
+  },
+  cluster: {
+    method: 'get',
+    path: '/v1/cluster',
+    id: 'readCluster',
+    tag: 'cluster',
+    summary: "The live nodes, as this node's last heartbeat found them.",
+    answers: { 200: { means: 'The nodes.', body: 'cluster' } },
+    problems: [],
+    usesBackplane: false,
+  },
+  openapi: {
+    method: 'get',
+    path: '/v1/openapi.json',
+    id: 'readOpenApi',
+    tag: 'documents',
+    summary: 'The OpenAPI 3.1 document of the HTTP routes.',
+    answers: { 200: { means: 'The document.', body: 'document' } },
+    problems: [],
+    usesBackplane: false,
+  },
+  asyncapi: {
+    method: 'get',
+    path: '/v1/asyncapi.json',
+    id: 'readAsyncApi',
+    tag: 'documents',
+    summary: 'The AsyncAPI 3.0 document of the frames.',
+    answers: { 200: { means: 'The document.', body: 'document' } },
+    problems: [],
+    usesBackplane: false,
+  },
+  live: {
+    method: 'get',
+    path: '/livez',
+    open: true,
+    id: 'isAlive',
+    tag: 'node',
+    summary: 'Whether the process lives.',
+    answers: { 200: { means: 'It lives.', body: 'live' } },
+    problems: [],
+    usesBackplane: false,
+  },
+  ready: {
+    method: 'get',
+    path: '/readyz',
+    open: true,
+    id: 'isReady',
+    tag: 'node',
+    summary: 'Whether the node should be given connections.',
+    answers: {
+      200: { means: 'It should.', body: 'ready' },
+      503: { means: 'It should not, for the `reasons`.', body: 'ready' },
+    },
+    problems: [],
+    usesBackplane: false,
+  },
+  metrics: {
+    method: 'get',
+    path: '/metrics',
+    open: true,
+    id: 'readMetrics',
+    tag: 'node',
+    summary: 'Metrics in the text format of Prometheus.',
+    answers: { 200: { means: 'The metrics.', body: 'text' } },
+    problems: [],
+    usesBackplane: false,
+  },
+} as const satisfies Record<string, RouteDescription>;
+
+/** Every error code that a route may answer with. */
+export const problemsOf = (route: RouteDescription): ErrorName[] => [
+  ...(route.body === undefined ? [] : (['bad_frame'] as const)),
+  ...(route.open === true ? [] : (['unauthorized'] as const)),
+  ...(route.path.includes('/:') ? (['not_found'] as const) : []),
+  ...route.problems,
+  ...(route.method === 'get' ? [] : (['too_large'] as const)),
+  'internal',
+  ...(route.usesBackplane ? (['unavailable'] as const) : []),
+];

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { BOUNDS } from '../bounds.js';
+import { assistantLimits } from './api-bodies.js';
+import { frameId, id, offset, subject } from './fields.js';
+import { epoch, errorName, role, SERVER_FRAME_SCHEMAS } from './server-frames.js';
+
+const count = z.int().min(0);
+
+/** Answers of the internal listener, by name. Strict: what the gateway gives; callers ignore fields they don't know. */
+export const API_ANSWERS = {
+  published: z.strictObject({ id: frameId, epoch, offset, duplicate: z.boolean() }),
+  history: z.strictObject({
+    messages: z
+      .array(z.discriminatedUnion('type', [SERVER_FRAME_SCHEMAS.message, SERVER_FRAME_SCHEMAS.note]))
+      .max(BOUNDS.historyPage),
+    epoch,
+    offset: offset.meta({ description: "The track's head, not the page's last entry." }),
+    more: z.boolean(),
+  }),
+  accepted: z.strictObject({}),
+  presence: z.strictObject({
+    connections: z.array(
+      z.strictObject({
+        connection_id: id,
+        node_id: z.string(),
+        role,
+        id: subject,
+        name: z.string().exactOptional(),
+      }),
+    ),
+    count,
+  }),
+  dialog: z.strictObject({
+    tenant: id,
+    assistant_id: id.nullable(),
+    visitor_id: subject.nullable(),
+    closed: z.boolean(),
+  }),
+  assistant: z.strictObject({
+    tenant: id,
+    active: z.boolean(),
+    allowed_domains: z.array(z.string()),
+    widget_version: count,
+    inbox: z.boolean(),
+    limits: assistantLimits,
+  }),
+  token: z.strictObject({
+    token: z.string().max(BOUNDS.tokenChars),
+    expires_in: z.int().min(1).meta({ description: 'Seconds.' }),
+  }),
+  cluster: z.strictObject({
+    nodes: z.array(
+      z.strictObject({
+        id: z.string(),
+        incarnation: z.string(),
+        version: z.string(),
+        started_at: z.number().meta({ description: 'Milliseconds since 1970.' }),
+        connections: count,
+        dialogs: count,
+        subscriptions: count,
+        lag_ms: z.number().min(0),
+        draining: z.boolean(),
+      }),
+    ),
+  }),
+  live: z.strictObject({ status: z.literal('alive') }),
+  ready: z.strictObject({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) }),
+} as const;
+
+export type ApiAnswerName = keyof typeof API_ANSWERS;
+export type ApiAnswer<N extends ApiAnswerName> = z.output<(typeof API_ANSWERS)[N]>;
+
+/** RFC 9457, with the gateway's stable `code`. */
+export const problemBody = z.strictObject({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  code: errorName,
+  detail: z.string().exactOptional(),
+  temporary: z.boolean(),
+  retry_after_ms: z.number().min(0).exactOptional(),
+});

@@ -1,0 +1,441 @@
+import {
+  connect,
+  dial,
+  nowSeconds,
+  TEST_API_KEY,
+  type TestClient,
+  until,
+  upgradeStatus,
+  visitorToken,
+} from '@replyx/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { frameChecks, httpChecks, type Kind, type Operation } from './document-checks.js';
+import { asVisitor, at, joinOperator, joinVisitor, makeDialog, startWorld, type World } from './world.js';
+
+const BOT = { role: 'assistant', id: 'bot', name: 'Bot' };
+const ASSISTANT = { tenant: 'tenant-1', allowed_domains: ['a.example'], widget_version: 3, limits: { messages: 5 } };
+const DIALOG = { tenant: 'tenant-1', assistant_id: 'assistant-1', visitor_id: 'visitor-1' };
+/** A body that is in order, by operation. */
+const BODIES: Readonly<Record<string, unknown>> = {
+  publishMessage: { sender: BOT, text: 'x' },
+  sendEvent: { type: 'event', name: 'n', data: 1 },
+  putDialog: DIALOG,
+  putAssistant: ASSISTANT,
+};
+
+let world: World;
+let documents: Record<'openapi' | 'asyncapi', never>;
+let http: ReturnType<typeof httpChecks>;
+let frames: ReturnType<typeof frameChecks>;
+/** `publishMessage 409 conflict`: what was seen of what the document names. */
+const seenAnswers = new Set<string>();
+const seenFrames = new Set<string>();
+
+beforeAll(async () => {
+  world = await startWorld({ nodes: 2, env: { WS_TOKEN_CLOCK_TOLERANCE_SECONDS: 0, WS_DRAIN_WAIT_SECONDS: 3 } });
+  const { api } = at(world.nodes, 0);
+  const [openapi, asyncapi] = await Promise.all([api.get('/v1/openapi.json'), api.get('/v1/asyncapi.json')]);
+  expect([openapi.status, asyncapi.status]).toEqual([200, 200]);
+  documents = { openapi: openapi.body as never, asyncapi: asyncapi.body as never };
+  http = httpChecks(documents);
+  frames = frameChecks(documents);
+  await makeDialog(world, 'd');
+});
+afterAll(async () => {
+  await world?.close();
+});
+
+interface CallOptions {
+  readonly key?: string | null;
+  readonly node?: number;
+}
+
+/** A call of the internal listener, held against the document: the answer always, the request by how it was answered. */
+const call = async (
+  method: string,
+  path: string,
+  body?: unknown,
+  { key = TEST_API_KEY, node = 0 }: CallOptions = {},
+) => {
+  const operation = http.operationOf(method, path.split('?')[0] ?? path);
+  const response = await fetch(new URL(path, at(world.nodes, node).internalUrl), {
+    method,
+    headers: key === null ? {} : { authorization: `Bearer ${key}` },
+    signal: AbortSignal.timeout(30_000),
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const contentType = response.headers.get('content-type') ?? '';
+  const parsed = text === '' ? undefined : /[/+]json/.test(contentType) ? JSON.parse(text) : text;
+  const { status } = response;
+  expect([operation.id, http.answer(operation, { status, contentType, body: parsed })]).toEqual([
+    operation.id,
+    undefined,
+  ]);
+  if (contentType === 'application/problem+json') expect(parsed.status).toBe(status);
+  if (status < 300 && operation.hasBody) {
+    expect([operation.id, http.request(operation, body)]).toEqual([operation.id, undefined]);
+  }
+  seenAnswers.add([operation.id, status, parsed?.code].filter((part) => part !== undefined).join(' '));
+  return { status, body: parsed, operation };
+};
+
+const expectAll = async (calls: readonly (readonly [number, string, string, unknown?])[]): Promise<void> => {
+  for (const [status, method, path, body] of calls)
+    expect([method, path, (await call(method, path, body)).status]).toEqual([method, path, status]);
+};
+
+/** Holds everything that a client was sent, and what it sends from here on, against the document. */
+const watched = (kind: Kind, client: TestClient): TestClient => {
+  const { socket } = client;
+  const send = socket.send.bind(socket) as (data: unknown) => void;
+  Object.assign(socket, {
+    send: (data: string) => {
+      const frame = data.startsWith('{') ? JSON.parse(data) : data;
+      expect([data, frames.fromClient(kind, frame)]).toEqual([data, undefined]);
+      send(data);
+    },
+  });
+  return client;
+};
+
+const checkFrames = (kind: Kind, client: TestClient): void => {
+  expect(client.frames.length).toBeGreaterThan(0);
+  expect(frames.client(kind, client)).toEqual([]);
+  seenAnswers.add(`${http.operationOf('get', new URL(client.socket.url).pathname).id} 101`);
+  for (const frame of client.frames) seenFrames.add(frame.type === 'text' ? String(frame['raw']) : frame.type);
+};
+
+const pathOf = ({ path }: Operation, id: string): string => path.replace(/\{\w+\}/g, id);
+const isInternal = ({ path }: Operation): boolean => !path.startsWith('/ws/');
+
+describe('the internal listener answers as its OpenAPI document says', () => {
+  it('without a key', async () => {
+    for (const operation of http.operations.filter(({ needsKey }) => needsKey)) {
+      expect((await call(operation.method, pathOf(operation, 'd'), undefined, { key: null })).status).toBe(401);
+    }
+    expect((await fetch(new URL('/v1/openapi.json', at(world.nodes, 0).internalUrl))).status).toBe(401);
+  });
+
+  it('where all is well', async () => {
+    await expectAll([
+      [200, 'put', '/v1/assistants/a', ASSISTANT],
+      [200, 'put', '/v1/assistants/b', { tenant: 't' }],
+      [200, 'get', '/v1/assistants/a'],
+      [200, 'put', '/v1/dialogs/api', DIALOG],
+      [200, 'get', '/v1/dialogs/api'],
+      [201, 'post', '/v1/dialogs/api/messages', { id: '1', sender: BOT, text: 'Hello', meta: { a: [1] }, fence: 5 }],
+      [201, 'post', '/v1/dialogs/api/messages', { id: '1', sender: BOT, text: 'Hello', meta: { a: [1] }, fence: 5 }],
+      [201, 'post', '/v1/dialogs/api/messages', { sender: { role: 'system', id: 's' }, text: 'No id', fence: 5 }],
+      [201, 'post', '/v1/dialogs/api/messages', { sender: BOT, text: 'Note', track: 'internal' }],
+      [200, 'get', '/v1/dialogs/api/messages'],
+      [200, 'get', '/v1/dialogs/api/messages?after=0&limit=1'],
+      [200, 'get', '/v1/dialogs/api/messages?before=2&limit=1'],
+      [200, 'get', '/v1/dialogs/api/messages?track=internal'],
+      [202, 'post', '/v1/dialogs/api/events', { type: 'event', name: 'n', data: null }],
+      [202, 'post', '/v1/dialogs/api/events', { type: 'typing', sender: BOT, state: 'start', track: 'internal' }],
+      [201, 'post', '/v1/tokens', { type: 'operator', sub: 'o', tenant: 't', role: 'r', ttl_seconds: 60 }],
+      [201, 'post', '/v1/tokens', { type: 'site', tenant: 't', assistant_id: 'a', allowed_domains: ['a.example'] }],
+      [
+        201,
+        'post',
+        '/v1/tokens',
+        { type: 'visitor', sub: 'v', tenant: 't', assistant_id: 'a', dialog_id: 'd', kind: 'widget' },
+      ],
+      [200, 'get', '/v1/cluster'],
+      [200, 'get', '/v1/openapi.json'],
+      [200, 'get', '/v1/asyncapi.json'],
+      [200, 'get', '/livez'],
+      [200, 'get', '/readyz'],
+      [200, 'get', '/metrics'],
+    ]);
+    const visitor = await joinVisitor(at(world.nodes, 0), 'api', { claims: { name: 'Vera' } });
+    const operator = await joinOperator(at(world.nodes, 1), 'api');
+    expect((await call('get', '/v1/dialogs/api/presence')).body.count).toBe(2);
+    await Promise.all([visitor.close(), operator.close()]);
+  });
+
+  it('where the state contradicts', async () => {
+    await expectAll([
+      [409, 'post', '/v1/dialogs/api/messages', { id: '1', sender: BOT, text: 'Other', fence: 5 }],
+      [409, 'post', '/v1/dialogs/api/messages', { id: '2', sender: BOT, text: 'Old', fence: 4 }],
+      [409, 'put', '/v1/dialogs/api', { ...DIALOG, tenant: 'tenant-2' }],
+      [200, 'put', '/v1/dialogs/closed', { ...DIALOG, closed: true }],
+      [409, 'post', '/v1/dialogs/closed/messages', { sender: BOT, text: 'Late' }],
+      [204, 'delete', '/v1/dialogs/closed'],
+      [204, 'delete', '/v1/assistants/b'],
+    ]);
+  });
+
+  const unfit: readonly [string, string, unknown][] = [
+    ['post', '/v1/dialogs/api/messages', { sender: BOT, text: 'x', extra: 1 }],
+    ['post', '/v1/dialogs/api/messages', { sender: { role: 'user', id: 'v' }, text: 'x' }],
+    ['post', '/v1/dialogs/api/messages', { sender: BOT, text: '' }],
+    ['post', '/v1/dialogs/api/messages', { sender: BOT, text: 'x', fence: '5' }],
+    ['post', '/v1/dialogs/api/messages', { sender: BOT, text: 'x', meta: [] }],
+    ['post', '/v1/dialogs/api/messages', { id: 'a\nb', sender: BOT, text: 'x' }],
+    ['post', '/v1/dialogs/api/events', { type: 'event', name: 'a b', data: 1 }],
+    ['post', '/v1/dialogs/api/events', { type: 'event', name: 'n' }],
+    ['put', '/v1/dialogs/api', { tenant: 't' }],
+    ['put', '/v1/assistants/a', { tenant: 't', limits: { other: 1 } }],
+    ['post', '/v1/tokens', { type: 'root' }],
+    ['post', '/v1/tokens', { type: 'operator', sub: 'o', tenant: 't', role: 'r', exp: 1 }],
+  ];
+  it.each(unfit)('and refuses what it does not describe: %s %s %o', async (method, path, body) => {
+    const { status, operation } = await call(method, path, body);
+    expect(status).toBe(400);
+    expect(http.request(operation, body)).toBeDefined();
+  });
+
+  it('where a query, a path or a body is beyond what it takes', async () => {
+    await expectAll([
+      [400, 'get', '/v1/dialogs/api/messages?limit=0'],
+      [400, 'get', '/v1/dialogs/api/messages?before=1&after=1'],
+    ]);
+    for (const operation of http.operations.filter((one) => isInternal(one) && one.path.includes('{'))) {
+      // A `put` makes what is unknown: only an id that is none is not found.
+      for (const id of ['a%20b', ...(operation.method === 'put' ? [] : ['unknown'])])
+        expect([
+          operation.id,
+          (await call(operation.method, pathOf(operation, id), BODIES[operation.id])).status,
+        ]).toEqual([operation.id, 404]);
+    }
+    for (const operation of http.operations.filter((one) => isInternal(one) && one.method !== 'get')) {
+      const big = `{"text":"${'x'.repeat(300_000)}"}`;
+      expect((await call(operation.method, pathOf(operation, 'api'), big)).status).toBe(413);
+    }
+  });
+});
+
+describe('the sockets speak as the AsyncAPI document says', () => {
+  it('a visitor and an operator, in all that they say', async () => {
+    await makeDialog(world, 'talk');
+    const operator = watched(
+      'operator',
+      await joinOperator(at(world.nodes, 1), 'talk', { claims: { sub: 'anna', name: 'Anna' } }),
+    );
+    const visitor = watched('site', await joinVisitor(at(world.nodes, 0), 'talk', { claims: { name: 'Vera' } }));
+    const told = (client: TestClient, type: string, state: string) =>
+      client.waitFor((frame) => frame.type === type && frame['state'] === state);
+    await told(operator, 'presence', 'join');
+
+    visitor.send({ type: 'typing', state: 'start' });
+    await told(operator, 'typing', 'start');
+    expect(await visitor.publish('hello', { id: 'm1', meta: { deep: { a: [1, null] } } })).toMatchObject({ offset: 1 });
+    expect(await visitor.publish('hello', { id: 'm1', meta: { deep: { a: [1, null] } } })).toMatchObject({
+      duplicate: true,
+    });
+    expect(await visitor.publish('other', { id: 'm1' })).toMatchObject({ code: 'conflict' });
+    expect(await operator.publish('between us', { type: 'note', id: 'n1' })).toMatchObject({ track: 'internal' });
+    operator.send({ type: 'typing', state: 'start', track: 'internal' });
+    expect(await operator.publish('How can I help?', { id: 'm2' })).toMatchObject({ type: 'ack' });
+    operator.send({ type: 'typing', state: 'stop', track: 'internal' });
+    operator.send({ type: 'read', offset: 1, track: 'internal' });
+    operator.send({ type: 'read', offset: 2 });
+    await visitor.waitFor('read');
+    await operator.waitFor((frame) => frame.type === 'read' && frame.track === 'internal');
+    await call('post', '/v1/dialogs/talk/events', { type: 'event', name: 'order.paid', data: { order: 7 } });
+    await visitor.waitFor('event');
+
+    expect(await visitor.request({ type: 'history', limit: 1 })).toMatchObject({ more: true });
+    expect(await visitor.request({ type: 'history', after: 0 })).toMatchObject({ type: 'history' });
+    expect(await operator.request({ type: 'history', track: 'internal', before: 2 })).toMatchObject({ offset: 1 });
+    expect(await visitor.request({ type: 'history', track: 'internal' })).toMatchObject({ code: 'not_allowed' });
+    expect(await visitor.request({ type: 'handoff', action: 'request' })).toMatchObject({ code: 'not_allowed' });
+    const token = visitorToken({ dialog_id: 'talk', name: 'Vera' });
+    expect(await visitor.request({ type: 'refresh', token })).toMatchObject({ type: 'ack' });
+    expect(await visitor.request({ type: 'refresh', token: 'a.b.c' })).toMatchObject({ code: 'unauthorized' });
+    visitor.send({ type: 'ping' });
+    await visitor.waitFor('pong');
+    visitor.sendRaw('__ping__');
+    await visitor.waitFor('text');
+
+    const { position } = visitor;
+    await visitor.close();
+    await told(operator, 'presence', 'leave');
+    await operator.publish('are you there?');
+    const again = await joinVisitor(at(world.nodes, 1), 'talk', {
+      claims: { name: 'Vera' },
+      ...(position === undefined ? {} : { position }),
+    });
+    await again.waitFor((frame) => frame.type === 'message' && frame.text === 'are you there?');
+    expect((await again.waitFor('connected'))['read']).toHaveLength(1);
+    await Promise.all([again.close(), operator.close()]);
+    checkFrames('site', visitor);
+    checkFrames('site', again);
+    checkFrames('operator', operator);
+  });
+
+  it('the hosted page', async () => {
+    const { wsUrl } = at(world.nodes, 0);
+    const page = await connect({
+      url: `${wsUrl}/ws/widget/dialogs/talk`,
+      token: visitorToken({ dialog_id: 'talk', kind: 'widget' }),
+      origin: wsUrl.replace('ws:', 'http:'),
+    });
+    await watched('widget', page).publish('from the page');
+    await page.close();
+    checkFrames('widget', page);
+  });
+
+  const unfit: readonly Record<string, unknown>[] = [
+    { type: 'message', id: 'x', text: 'hi', extra: 1 },
+    { type: 'message', text: 'hi' },
+    { type: 'message', id: 'x', text: '' },
+    { type: 'message', id: 'x', text: 'x'.repeat(10_001) },
+    { type: 'message', id: 'a\nb', text: 'hi' },
+    { type: 'typing', state: 'maybe' },
+    { type: 'read', offset: -1 },
+    { type: 'history', id: 'h', before: 2, after: 1 },
+    { type: 'history', id: 'h', limit: 101 },
+    { type: 'handoff', id: 'h', action: 'steal' },
+    { type: 'subscribe', id: 's' },
+  ];
+  it('and refuse what it does not describe', async () => {
+    const visitor = await joinVisitor(at(world.nodes, 0), 'd');
+    for (const frame of unfit) {
+      expect(frames.fromClient('site', frame)).toBeDefined();
+      const answer = visitor.next('error');
+      visitor.send(frame);
+      expect(await answer).toMatchObject({ code: 'bad_frame' });
+    }
+    expect(frames.fromClient('site', { type: 'note', id: 'n', text: 'hi' })).toBeDefined();
+    expect(await visitor.publish('hi', { type: 'note' })).toMatchObject({ code: 'not_allowed' });
+    await visitor.close();
+    checkFrames('site', visitor);
+  });
+
+  it('when they end', async () => {
+    await makeDialog(world, 'ends');
+    const expiring = await joinVisitor(at(world.nodes, 0), 'ends', { claims: { exp: nowSeconds() + 2 } });
+    const erased = await joinOperator(at(world.nodes, 1), 'ends');
+    const refused = dial(asVisitor(at(world.nodes, 0), 'ends', { origin: 'https://other.example' }));
+    expect((await refused.closed).code).toBe(4003);
+    expect((await expiring.closed).code).toBe(4001);
+    await call('delete', '/v1/dialogs/ends');
+    expect((await erased.closed).code).toBe(4004);
+    checkFrames('site', expiring);
+    checkFrames('operator', erased);
+    checkFrames('site', refused);
+  });
+});
+
+describe('an undocumented field', () => {
+  it('fails in a frame', async () => {
+    const visitor = await joinVisitor(at(world.nodes, 0), 'd');
+    await visitor.publish('hello');
+    await visitor.waitFor('message');
+    await visitor.close();
+    for (const frame of visitor.frames) {
+      expect(frames.fromServer('site', frame)).toBeUndefined();
+      expect(frames.fromServer('site', { ...frame, planted: 1 })).toMatch('planted');
+    }
+    const message = visitor.frames.find(({ type }) => type === 'message');
+    expect(frames.fromServer('site', { ...message, sender: { role: 'user', id: 'v', email: 'v@a.example' } })).toMatch(
+      'email',
+    );
+    expect(frames.fromServer('site', { type: 'delta', text: 'x' })).toMatch('not documented');
+    expect(frames.fromServer('site', { ...message, type: 'note' })).toMatch('not documented');
+  });
+
+  it('fails in an answer', async () => {
+    const answerOf = async (path: string) => {
+      const { status, body, operation } = await call('get', path);
+      const check = (changed: unknown) =>
+        http.answer(operation, { status, contentType: 'application/json', body: changed });
+      return { body, check };
+    };
+    for (const path of ['/v1/dialogs/api', '/v1/dialogs/api/messages', '/v1/cluster']) {
+      const { body, check } = await answerOf(path);
+      expect(check(body)).toBeUndefined();
+      expect(check({ ...body, planted: 1 })).toMatch('planted');
+    }
+    const { body, check } = await answerOf('/v1/dialogs/api/messages');
+    expect(check({ ...body, messages: [{ ...body.messages[0], planted: 1 }] })).toMatch('planted');
+    const operation = http.operationOf('get', '/v1/dialogs/unknown');
+    const problem = (await call('get', '/v1/dialogs/unknown')).body;
+    const contentType = 'application/problem+json';
+    expect(http.answer(operation, { status: 404, contentType, body: { ...problem, planted: 1 } })).toMatch('planted');
+    expect(http.answer(operation, { status: 404, contentType, body: { ...problem, code: 'conflict' } })).toMatch(
+      'code',
+    );
+    expect(http.answer(operation, { status: 409, contentType, body: problem })).toMatch('not documented');
+  });
+});
+
+describe('trouble', () => {
+  it('a Redis that was emptied: reset', async () => {
+    const visitor = await joinVisitor(at(world.nodes, 0), 'd', { clientId: 'reset' });
+    await visitor.publish('before');
+    await world.redis?.flushAll();
+    await until(async () => (await visitor.publish('after', { id: 'after' })).type === 'ack', {
+      what: 'the acknowledgement',
+      everyMs: 100,
+    });
+    await visitor.waitFor('reset');
+    await visitor.close();
+    checkFrames('site', visitor);
+    await makeDialog(world, 'd');
+  });
+
+  it('a Redis that is away: unavailable', async () => {
+    const visitor = await joinVisitor(at(world.nodes, 0), 'd', { clientId: 'away' });
+    await world.redis?.kill();
+    expect(await visitor.publish('lost?')).toMatchObject({ type: 'error', code: 'unavailable', temporary: true });
+    const affected = http.operations.filter(({ answers }) => answers.includes('503 unavailable')).filter(isInternal);
+    await Promise.all(
+      affected.map(async (operation) => {
+        const { status } = await call(operation.method, pathOf(operation, 'd'), BODIES[operation.id]);
+        expect([operation.id, status]).toEqual([operation.id, 503]);
+      }),
+    );
+    await until(async () => (await call('get', '/readyz')).status === 503, { what: 'the node to be unready' });
+    await visitor.terminate();
+    checkFrames('site', visitor);
+    await world.redis?.start();
+    await until(async () => (await call('get', '/readyz')).status === 200, { what: 'the node to be ready' });
+  });
+
+  it('an upgrade that is refused, and a drain', async () => {
+    const { wsUrl } = at(world.nodes, 1);
+    const refusals: string[] = [];
+    const refuse = async (path: string, headers = {}): Promise<number> => {
+      const { status, headers: told, body } = await upgradeStatus(`${wsUrl}${path}`, headers);
+      if (status === 101) return status;
+      const operation = http.operationOf('get', path);
+      const contentType = told['content-type'] ?? '';
+      expect(http.answer(operation, { status, contentType, body: JSON.parse(body) })).toBeUndefined();
+      seenAnswers.add(`${operation.id} ${status} ${JSON.parse(body).code}`);
+      refusals.push(operation.id);
+      return status;
+    };
+    const sockets = http.operations.filter((one) => !isInternal(one));
+    for (const operation of sockets) {
+      expect(await refuse(pathOf(operation, 'a%20b'))).toBe(404);
+      expect(await refuse(pathOf(operation, 'd'), { 'Sec-WebSocket-Version': '12' })).toBe(426);
+    }
+    await until(() => makeDialog(world, 'd').then(() => true), { what: 'the dialog to be made', everyMs: 100 });
+    const visitor = await until(() => joinVisitor(at(world.nodes, 1), 'd', { clientId: 'drained' }), {
+      what: 'a join',
+      everyMs: 100,
+    });
+    const stopped = at(world.processes, 1).stop();
+    for (const operation of sockets)
+      await until(async () => (await refuse(pathOf(operation, 'd'))) === 503, { what: 'the drain' });
+    expect((await visitor.closed).code).toBe(1012);
+    await stopped;
+    checkFrames('site', visitor);
+    expect(new Set(refusals).size).toBe(3);
+  });
+});
+
+describe('the documents hold nothing that was not seen', () => {
+  it('no answer but `internal`, which only a bug gives', () => {
+    const named = http.operations.flatMap(({ id, answers }) => answers.map((answer) => `${id} ${answer}`));
+    expect(named.filter((answer) => !seenAnswers.has(answer) && !answer.endsWith(' 500 internal'))).toEqual([]);
+  });
+
+  it('and no frame', () => {
+    expect(frames.sentNames('operator').filter((name) => !seenFrames.has(name))).toEqual([]);
+  });
+});
