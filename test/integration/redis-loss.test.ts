@@ -114,7 +114,14 @@ describe('a Redis that was rolled back', () => {
     expect(connected).toMatchObject({ recovered: false, offset: 5 });
     const ack = await publishSurely(client, 'new-6');
     expect(ack.offset).toBe(6);
-    const { body } = await at(world.nodes, 1).api.get('/v1/dialogs/d/messages');
+    // This node may find its Redis again later than the one that was joined.
+    const { body } = await until(
+      async () => {
+        const answer = await at(world.nodes, 1).api.get('/v1/dialogs/d/messages');
+        return answer.status === 200 ? answer : undefined;
+      },
+      { what: 'the other node to read its Redis' },
+    );
     expect(body.messages.map((frame: { id: string; offset: number }) => [frame.offset, frame.id])).toEqual([
       [1, 'm1'],
       [2, 'm2'],
