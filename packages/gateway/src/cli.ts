@@ -3,7 +3,17 @@ import { type Command, CommandFailure, type CommandIo, UsageError } from './comm
 import { systemClock, systemRandom } from './system-clock.js';
 import { packageVersion } from './version.js';
 
-const VERBS = ['serve', 'cluster', 'token', 'check-config', 'config-docs', 'gen-config'] as const;
+const VERBS = [
+  'serve',
+  'cluster',
+  'send',
+  'tail',
+  'status',
+  'token',
+  'check-config',
+  'config-docs',
+  'gen-config',
+] as const;
 type Verb = (typeof VERBS)[number];
 
 const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -45,7 +55,9 @@ export const loadFailureLine = (error: unknown): string | undefined => {
 
 const runVerb = async (verb: Verb, args: readonly string[], io: CommandIo): Promise<number> => {
   const command = await load(verb);
-  if (args.includes('--help') || args.includes('-h')) {
+  // What follows `--` is no option, whatever it looks like.
+  const options = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  if (options.includes('--help') || options.includes('-h')) {
     io.out(command.help);
     return EXIT.ok;
   }
