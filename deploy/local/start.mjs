@@ -1,4 +1,4 @@
-// `npm start`: a small cluster on this machine.
+// `npm start`: a small cluster on this machine, its page, and an example backend that answers visitors.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,9 @@ try {
 const command = join(root, 'packages', 'gateway', 'bin', 'replyx.js');
 // In a group of its own: Ctrl-C at a terminal goes to the whole foreground group, and the cluster would get it twice,
 // once from there and once from here.
-const cluster = spawn(process.execPath, [command, 'cluster', '--nodes', '3', ...process.argv.slice(2)], {
+const backend = join(root, 'deploy', 'local', 'example-backend.mjs');
+const options = ['--nodes', '3', '--backend', backend, ...process.argv.slice(2)];
+const cluster = spawn(process.execPath, [command, 'cluster', ...options], {
   stdio: ['ignore', 'inherit', 'inherit'],
   detached: true,
 });

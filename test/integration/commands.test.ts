@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -19,6 +19,7 @@ import {
   until,
 } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
+import { childrenOf, isAlive } from './processes.js';
 
 const SECRETS = { SECRET_KEY: TEST_SECRET_KEY, SITE_SECRET: TEST_SITE_SECRET, API_KEYS: TEST_API_KEY };
 const COMMAND = fileURLToPath(new URL('../../packages/gateway/bin/replyx.js', import.meta.url));
@@ -112,38 +113,6 @@ describe('replyx serve', () => {
     expect(exit).toEqual({ code: 0, signal: null });
   });
 });
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-const childrenOf = (pid: number): number[] => {
-  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const parentOf = (name: string) => {
-    try {
-      return Number(
-        readFileSync(`/proc/${name}/stat`, 'utf8')
-          .replace(/^.*\) \S /, '')
-          .split(' ')[0],
-      );
-    } catch {
-      return 0;
-    }
-  };
-  const parents = new Map(all.map((name) => [Number(name), parentOf(name)]));
-  const found: number[] = [];
-  for (const [child] of parents) {
-    for (let up: number | undefined = child; up !== undefined && up > 1; up = parents.get(up)) {
-      if (up === pid && child !== pid) found.push(child);
-    }
-  }
-  return found;
-};
 
 describe('replyx cluster', () => {
   const worlds: readonly [string, () => Promise<{ env: Record<string, string>; done: () => Promise<unknown> }>][] = [

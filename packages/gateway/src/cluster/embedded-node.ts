@@ -19,9 +19,10 @@ export const startEmbeddedNode = async (
   const { config } = read;
   const { clock, random, fetch } = io;
   const incarnation = newIncarnation(config.node.id);
+  const backplane = cluster.open(backplaneOptions(config, incarnation));
   const node = await startNode({
     config,
-    backplane: cluster.open(backplaneOptions(config, incarnation)),
+    backplane,
     incarnation,
     version: packageVersion(),
     logger: createLogger(config.logLevel, config.node.id),
@@ -29,5 +30,23 @@ export const startEmbeddedNode = async (
     random,
     fetch,
   });
-  return { id: node.id, port: node.port, internalPort: node.internalPort, stop: () => node.drain() };
+  let end: (how: string) => void = () => {};
+  return {
+    id: node.id,
+    port: node.port,
+    internalPort: node.internalPort,
+    ended: new Promise((resolve) => {
+      end = resolve;
+    }),
+    stop: async () => {
+      await node.drain();
+      end('stopped');
+    },
+    kill: () => {
+      // The backplane first, so that nothing of the node's end reaches the others: its leases run out by themselves.
+      void backplane.close();
+      node.kill();
+      end('killed');
+    },
+  };
 };

@@ -1,10 +1,10 @@
+import type { Running } from './supervised.js';
+
 /** One node of a cluster on this machine, whether it has a process of its own or not. */
-export interface LocalNode {
+export interface LocalNode extends Running {
   readonly id: string;
   readonly port: number;
   readonly internalPort: number;
-  /** Drains and stops it. Safe to call twice. */
-  stop(): Promise<void>;
 }
 
 /** What all nodes of a local cluster share, by the names of the configuration. */

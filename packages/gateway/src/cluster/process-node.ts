@@ -1,7 +1,7 @@
-import { fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CommandFailure } from '../commands/command.js';
+import { startChild } from './child.js';
 import { type LocalEnvironment, type LocalNode, type NodePlan, nodeEnvironment } from './local-node.js';
 
 const BIN = fileURLToPath(new URL('../../bin/replyx.js', import.meta.url));
@@ -14,40 +14,27 @@ const parseLine = (line: string): Record<string, unknown> => {
   }
 };
 
-/**
- * Starts `replyx serve` as a process of its own. It ends with this process: it holds the other end of an IPC channel. What it
- * logs at warning level and above goes to `onLog`.
- */
+/** Starts `replyx serve` as a process of its own. What it logs at warning level and above goes to `onLog`. */
 export const startProcessNode = (
   shared: LocalEnvironment,
   plan: NodePlan,
   onLog: (line: string) => void,
 ): Promise<LocalNode> =>
   new Promise((resolve, reject) => {
-    const child = fork(BIN, ['serve'], {
-      env: nodeEnvironment(shared, plan),
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      detached: true,
-    });
-    const ended = new Promise<void>((done) => child.once('exit', () => done()));
-    let lastWords = '';
-    child.stderr?.on('data', (data: Buffer) => {
-      lastWords = data.toString().trim();
-      onLog(`${plan.id} ${lastWords}`);
-    });
-    child.once('exit', (code) => reject(new CommandFailure(`${plan.id} ended with code ${code}: ${lastWords}`)));
-    if (child.stdout === null) return;
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    const child = startChild(plan.id, BIN, ['serve'], nodeEnvironment(shared, plan), onLog);
+    const { ended, stop, kill } = child;
+    void ended.then((how) => reject(new CommandFailure(`${plan.id} ended with ${how}: ${child.lastWords()}`)));
+    if (child.process.stdout === null) return;
+    createInterface({ input: child.process.stdout }).on('line', (line) => {
       const entry = parseLine(line);
       if (entry['event'] === 'listening') {
         resolve({
           id: plan.id,
           port: Number(entry['port']),
           internalPort: Number(entry['internal_port']),
-          stop: async () => {
-            child.kill('SIGTERM');
-            await ended;
-          },
+          ended,
+          stop,
+          kill,
         });
       } else if (entry['level'] === 'warn' || entry['level'] === 'error' || entry['level'] === 'fatal') onLog(line);
     });
