@@ -1,15 +1,11 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import {
   connect,
   findRedis,
   freePort,
-  guardProcess,
   runReplyx,
   startGateway,
   startRedis,
@@ -19,10 +15,9 @@ import {
   until,
 } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
-import { childrenOf, isAlive } from './processes.js';
+import { childrenOf, isAlive, startCluster } from './processes.js';
 
 const SECRETS = { SECRET_KEY: TEST_SECRET_KEY, SITE_SECRET: TEST_SITE_SECRET, API_KEYS: TEST_API_KEY };
-const COMMAND = fileURLToPath(new URL('../../packages/gateway/bin/replyx.js', import.meta.url));
 
 const assertOneLine = (stderr: string, says: RegExp): void => {
   expect(stderr).toMatch(says);
@@ -139,17 +134,12 @@ describe('replyx cluster', () => {
     '%s: prints tokens that work on every node, and leaves nothing behind on Ctrl-C',
     async (_name, make) => {
       const { env, done } = await make();
-      const child = spawn(process.execPath, [COMMAND, 'cluster', '--json', '--port', String(await freePort())], {
-        env,
-        stdio: ['ignore', 'pipe', 'inherit'],
-        detached: true,
-      });
-      guardProcess(child);
-      const [line] = (await Promise.race([
-        once(createInterface({ input: child.stdout }), 'line'),
-        once(child, 'exit').then(([code]) => Promise.reject(new Error(`the cluster ended with code ${code}`))),
-      ])) as [string];
-      const { nodes, tokens, dialog } = JSON.parse(line);
+      const { child, started } = await startCluster<{
+        nodes: [{ port: number }, { port: number }, { port: number }];
+        tokens: { visitor: string; operator: string };
+        dialog: string;
+      }>(['--port', String(await freePort())], env);
+      const { nodes, tokens, dialog } = started;
       expect(nodes).toHaveLength(3);
       const visitor = await connect({
         url: `ws://127.0.0.1:${nodes[0].port}/ws/site/dialogs/${dialog}`,

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { connect, freePort, guardProcess, startRedis, type TestClient, until } from '@replyx/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { childrenOf, childWith, isAlive } from './processes.js';
+import { childrenOf, childWith, isAlive, startCluster } from './processes.js';
 import { at } from './world.js';
 
 const COMMAND = fileURLToPath(new URL('../../packages/gateway/bin/replyx.js', import.meta.url));
@@ -51,18 +51,9 @@ interface Local {
 }
 
 const startLocal = async (env: Record<string, string>, args: readonly string[] = []): Promise<Local> => {
-  const options = ['--json', '--port', String(await freePort()), '--page-port', String(await freePort()), ...args];
-  const child = spawn(process.execPath, [COMMAND, 'cluster', ...options], {
-    env,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    detached: true,
-  });
-  guardProcess(child);
-  const [line] = (await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(([code]) => Promise.reject(new Error(`the cluster ended with code ${code}`))),
-  ])) as [string];
-  const { page, api_key: apiKey } = JSON.parse(line) as { page: string; api_key: string };
+  const options = ['--port', String(await freePort()), '--page-port', String(await freePort()), ...args];
+  const { child, started } = await startCluster<{ page: string; api_key: string }>(options, env);
+  const { page, api_key: apiKey } = started;
   const origin = new URL(page).origin;
   const state = async () => JSON.parse((await ask(`${page}state`)).text) as State;
   const { tokens, dialog, control_key: key } = await state();

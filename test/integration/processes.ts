@@ -1,4 +1,29 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { guardProcess } from '@replyx/testkit';
+
+const COMMAND = fileURLToPath(new URL('../../packages/gateway/bin/replyx.js', import.meta.url));
+
+/** `replyx cluster --json` with nothing in its environment but `env`, and what it says once it runs. */
+export const startCluster = async <T>(
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<{ readonly child: ChildProcess; readonly started: T }> => {
+  const child = spawn(process.execPath, [COMMAND, 'cluster', '--json', ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  guardProcess(child);
+  const [line] = (await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`the cluster ended with code ${code}`))),
+  ])) as [string];
+  return { child, started: JSON.parse(line) as T };
+};
 
 export const isAlive = (pid: number): boolean => {
   try {

@@ -1,12 +1,8 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import {
   type ConnectOptions,
   connect,
   type GatewayProcess,
-  guardProcess,
   type InternalApi,
   internalApi,
   operatorToken,
@@ -26,6 +22,7 @@ import {
   type TestClient,
   visitorToken,
 } from '@replyx/testkit';
+import { startCluster } from './processes.js';
 
 export interface WorldNode {
   readonly wsUrl: string;
@@ -96,24 +93,18 @@ export const startWorld = async ({
   };
 };
 
-const COMMAND = fileURLToPath(new URL('../../packages/gateway/bin/replyx.js', import.meta.url));
-
 /** Several nodes in one process, on the backplane in memory. */
 export const startMemoryWorld = async ({ nodes = 3, env = {} }: Omit<WorldOptions, 'redis'> = {}): Promise<World> => {
-  const child = spawn(process.execPath, [COMMAND, 'cluster', '--memory', '--json', '--nodes', String(nodes)], {
-    env: {
+  const { child, started } = await startCluster<{ nodes: { port: number; internal_port: number }[] }>(
+    ['--memory', '--nodes', String(nodes)],
+    {
       PATH: process.env['PATH'] ?? '',
       SECRET_KEY: TEST_SECRET_KEY,
       SITE_SECRET: TEST_SITE_SECRET,
       API_KEYS: TEST_API_KEY,
       ...Object.fromEntries(Object.entries({ ...UNLIMITED, ...env }).map(([name, value]) => [name, String(value)])),
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    detached: true,
-  });
-  guardProcess(child);
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const started = JSON.parse(line) as { nodes: { port: number; internal_port: number }[] };
+  );
   return {
     nodes: started.nodes.map(({ port, internal_port }) =>
       nodeOf(`ws://127.0.0.1:${port}`, `http://127.0.0.1:${internal_port}`),

@@ -5,7 +5,6 @@
  * lower-cased, one trailing dot removed, IDN compared as punycode.
  */
 export interface ParsedOrigin {
-  readonly scheme: 'http' | 'https';
   /** Lower case, punycode, without a trailing dot; an IPv6 address in brackets. */
   readonly host: string;
   /** As the browser writes it: without the scheme's own port. */
@@ -42,7 +41,6 @@ export const parseOrigin = (text: string): ParsedOrigin | undefined => {
   const host = canonicalHost(rawHost);
   if (host === undefined) return undefined;
   return {
-    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
     host,
     canonical: new URL(`${scheme}://${host}${port}`).origin,
   };
@@ -67,6 +65,12 @@ export const matchesDomains = (host: string, domains: readonly string[]): boolea
     return domain !== undefined && (host === domain || (hasSubdomains(domain) && host.endsWith(`.${domain}`)));
   });
 
+/** Whether an `Origin` header names a page of these domains. */
+export const isOfDomains = (origin: string | undefined, domains: readonly string[]): boolean => {
+  const parsed = origin === undefined ? undefined : parseOrigin(origin);
+  return parsed !== undefined && matchesDomains(parsed.host, domains);
+};
+
 /** The value of `frame-ancestors` that lets exactly these domains embed the hosted page. */
 export const frameAncestors = (domains: readonly string[]): string => {
   const sources = domains.flatMap((entry) => {
@@ -84,16 +88,13 @@ export interface OriginQuestion {
   readonly origin: string | undefined;
   /** The token's domains. */
   readonly domains: readonly string[];
-  /** Origins of the main app, for operators. */
+  /** Origins of the main app, for operators; canonical, as `parseOrigin` writes them. */
   readonly appOrigins: readonly string[];
-  /** Origins of the hosted page; empty: the host that the request itself names. */
+  /** Origins of the hosted page, canonical; empty: the host that the request itself names. */
   readonly widgetOrigins: readonly string[];
   /** The request's `Host`. */
   readonly host: string | undefined;
 }
-
-const isOneOf = (origin: ParsedOrigin, allowed: readonly string[]): boolean =>
-  allowed.some((entry) => parseOrigin(entry)?.canonical === origin.canonical);
 
 /** The host of a `Host` header, which may carry a port. */
 const hostOf = (header: string | undefined): string | undefined =>
@@ -106,16 +107,11 @@ const hostOf = (header: string | undefined): string | undefined =>
 export const isOriginAllowed = (question: OriginQuestion): boolean => {
   const { kind, origin } = question;
   if (origin === undefined) return kind === 'operator';
+  if (kind === 'site') return isOfDomains(origin, question.domains);
   const parsed = parseOrigin(origin);
   if (parsed === undefined) return false;
-  switch (kind) {
-    case 'operator':
-      return isOneOf(parsed, question.appOrigins);
-    case 'site':
-      return matchesDomains(parsed.host, question.domains);
-    case 'widget':
-      return question.widgetOrigins.length > 0
-        ? isOneOf(parsed, question.widgetOrigins)
-        : parsed.host === hostOf(question.host);
-  }
+  if (kind === 'operator') return question.appOrigins.includes(parsed.canonical);
+  return question.widgetOrigins.length > 0
+    ? question.widgetOrigins.includes(parsed.canonical)
+    : parsed.host === hostOf(question.host);
 };

@@ -8,7 +8,7 @@ import {
   startRedis,
   until,
 } from '@replyx/testkit';
-import { freshId, patiently, publication } from '@replyx/testkit/contract';
+import { freshId, nodeInfo, patiently, publication } from '@replyx/testkit/contract';
 import { afterEach, expect, test } from 'vitest';
 import { makeRedisWorld } from './redis-world.js';
 
@@ -86,17 +86,7 @@ test.each(Object.keys(FAULTS))(
       });
       await node.fanout.subscribe([ref]);
       // The heartbeat is what proves later that a restarted Redis has lost nothing.
-      await node.membership.beat({
-        incarnation: world.incarnationOf(node),
-        nodeId: 'node',
-        version: '0',
-        startedAtMs: 0,
-        connections: 0,
-        dialogs: 0,
-        subscriptions: 0,
-        loopLagMs: 0,
-        draining: false,
-      });
+      await node.membership.beat(nodeInfo(world.incarnationOf(node)));
     }
     const epoch = (await patiently(() => (nodes[0] as (typeof nodes)[0]).log.read({ ...ref, limit: 0 }))).epoch;
 

@@ -1,6 +1,6 @@
 import type { Member } from '@replyx/core';
 import { type RedisServer, startRedis } from '@replyx/testkit';
-import { appended, freshId, publication } from '@replyx/testkit/contract';
+import { appended, freshId, nodeInfo, publication } from '@replyx/testkit/contract';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
 
@@ -40,17 +40,7 @@ const keyOf = async (end: string): Promise<string> => {
 test('every key has a lifetime but those of the directory', async () => {
   const node = await world.open();
   const claim = { tenant: 't', directory: 'open' } as const;
-  await node.membership.beat({
-    incarnation: world.incarnationOf(node),
-    nodeId: 'n',
-    version: '0',
-    startedAtMs: 0,
-    connections: 0,
-    dialogs: 0,
-    subscriptions: 0,
-    loopLagMs: 0,
-    draining: false,
-  });
+  await node.membership.beat(nodeInfo(world.incarnationOf(node)));
   await node.roster.register({ dialogId, connectionId: 'c', member: OPERATOR, claim });
   for (const track of ['main', 'internal'] as const) {
     await node.log.publish(

@@ -1,6 +1,6 @@
-import type { Backplane, NodeInfo } from '@replyx/core';
+import type { Backplane } from '@replyx/core';
 import { type RedisOptions, type RedisServer, startRedis, until } from '@replyx/testkit';
-import { appended, freshId, patiently, publication } from '@replyx/testkit/contract';
+import { appended, freshId, nodeInfo, patiently, publication } from '@replyx/testkit/contract';
 import { afterEach, describe, expect, test } from 'vitest';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
 
@@ -21,17 +21,7 @@ const start = async (options: RedisOptions): Promise<{ server: RedisServer; worl
 };
 
 const beat = (world: RedisWorld, node: Backplane): Promise<unknown> =>
-  node.membership.beat({
-    incarnation: world.incarnationOf(node),
-    nodeId: 'node',
-    version: '0',
-    startedAtMs: 0,
-    connections: 0,
-    dialogs: 0,
-    subscriptions: 0,
-    loopLagMs: 0,
-    draining: false,
-  } satisfies NodeInfo);
+  node.membership.beat(nodeInfo(world.incarnationOf(node)));
 
 const read = (node: Backplane, dialogId: string) =>
   patiently(() => node.log.read({ dialogId, track: 'main', limit: 100 }));

@@ -1,6 +1,6 @@
-import type { Backplane, NodeInfo } from '@replyx/core';
+import type { Backplane } from '@replyx/core';
 import { type RedisServer, startProxy, startRedis, type TcpProxy, until } from '@replyx/testkit';
-import { patiently } from '@replyx/testkit/contract';
+import { nodeInfo, patiently } from '@replyx/testkit/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
 
@@ -21,18 +21,7 @@ afterEach(async () => {
   await server.kill();
 });
 
-const beat = () =>
-  node.membership.beat({
-    incarnation: world.incarnationOf(node),
-    nodeId: 'node',
-    version: '0',
-    startedAtMs: 0,
-    connections: 0,
-    dialogs: 0,
-    subscriptions: 0,
-    loopLagMs: 0,
-    draining: false,
-  } satisfies NodeInfo);
+const beat = () => node.membership.beat(nodeInfo(world.incarnationOf(node)));
 
 test('a node hears of its lapse also when the first answer that said so was lost', async () => {
   await beat();

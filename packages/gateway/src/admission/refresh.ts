@@ -1,10 +1,5 @@
-import { matchesDomains, parseOrigin, type RefreshVerdict, type Session } from '@replyx/core';
+import { isOfDomains, type RefreshVerdict, type Session } from '@replyx/core';
 import type { Auth } from '../auth/auth.js';
-
-const isOfDomains = (origin: string | undefined, domains: readonly string[]): boolean => {
-  const parsed = origin === undefined ? undefined : parseOrigin(origin);
-  return parsed !== undefined && matchesDomains(parsed.host, domains);
-};
 
 /** Judges the token of a `refresh` frame: the same type, tenant, subject, kind and dialog, and not older than the present one. */
 export const createRefreshJudge =

@@ -1,7 +1,7 @@
+import { parseOrigin } from '@replyx/core';
 import { type KeysResult, type NamedKey, parseApiKeys, parseKeys } from './keys.js';
 import { nearMiss } from './near-miss.js';
 import { parseNetwork } from './networks.js';
-import { parseOrigin } from './origins.js';
 import { type ChoiceOf, isSettingName, type NameOf, SETTING_NAMES, SETTINGS, type SettingName } from './schema.js';
 import { httpUrlProblem, redisUrlProblem } from './urls.js';
 
@@ -217,7 +217,7 @@ export class SettingReader {
       return undefined;
     }
     if (kind === 'origin') {
-      const origin = parseOrigin(item);
+      const origin = parseOrigin(item)?.canonical;
       if (origin === undefined) this.problem(name, `${quoted(item)} is no exact origin (scheme://host[:port])`);
       return origin;
     }

@@ -1,6 +1,6 @@
 import type { Backplane, DialogClaim, DialogRecord, Member, NodeInfo, RegisterResult } from '@replyx/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freshId, type MakeWorld, publication, Recorder, settled, textOf, type World } from './world.js';
+import { freshId, type MakeWorld, nodeInfo, publication, Recorder, settled, textOf, type World } from './world.js';
 
 const NODE_TTL_MS = 500;
 const VISITOR: Member = { role: 'user', id: 'Zoë 😀\u200b:|{x}', name: 'Zoë', publicId: 'Zoë 😀\u200b:|{x}' };
@@ -138,17 +138,7 @@ export const describeRosterContract = (name: string, makeWorld: MakeWorld): void
     });
     afterEach(() => world.close());
 
-    const info = (node: Backplane): NodeInfo => ({
-      incarnation: world.incarnationOf(node),
-      nodeId: 'node',
-      version: '0',
-      startedAtMs: 0,
-      connections: 0,
-      dialogs: 0,
-      subscriptions: 0,
-      loopLagMs: 0,
-      draining: false,
-    });
+    const info = (node: Backplane): NodeInfo => nodeInfo(world.incarnationOf(node));
     /** Every node knows of every other, and of the dead. */
     const beatAll = async (...nodes: Backplane[]): Promise<void> => {
       for (const node of [...nodes, ...nodes]) await node.membership.beat(info(node));

@@ -1,4 +1,12 @@
-import type { Backplane, BackplaneOptions, Delivery, PublishRequest, PublishResult, TrackRef } from '@replyx/core';
+import type {
+  Backplane,
+  BackplaneOptions,
+  Delivery,
+  NodeInfo,
+  PublishRequest,
+  PublishResult,
+  TrackRef,
+} from '@replyx/core';
 import { until } from '../wait.js';
 
 /** One cluster that a contract suite runs against: nodes are opened in it, and its store can be harmed. */
@@ -38,6 +46,19 @@ let serial = 0;
 
 /** An id that no other test has used. */
 export const freshId = (what = 'dialog'): string => `${what}-${++serial}-${Math.random().toString(36).slice(2, 8)}`;
+
+/** What a node without anything to tell says of itself. */
+export const nodeInfo = (incarnation: string, nodeId = 'node'): NodeInfo => ({
+  incarnation,
+  nodeId,
+  version: '0',
+  startedAtMs: 0,
+  connections: 0,
+  dialogs: 0,
+  subscriptions: 0,
+  loopLagMs: 0,
+  draining: false,
+});
 
 /** A publication that passes every check, but for what `overrides` says. */
 export const publication = (dialogId: string, overrides: Partial<PublishRequest> = {}): PublishRequest => {
