@@ -182,6 +182,7 @@ export class Hub implements SessionHost, FanoutListener {
       const registered = await this.register(session, claim);
       if (session.isClosed) return;
       if (registered.status === 'not_found') session.close('NOT_FOUND');
+      else if (registered.status === 'full') session.close('CONNECTION_LIMIT');
       else await this.enter(session, feeds, registered, resume);
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);

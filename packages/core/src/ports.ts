@@ -1,4 +1,4 @@
-import type { Position, SenderRole, Track } from '@replyx/protocol';
+import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
 
 /**
  * The ports: what a node needs from outside its process. Each has an in-memory implementation (`./memory`) and one on
@@ -121,7 +121,12 @@ export type Delivery =
   /** A user came or went; each node renders it for its own sockets. Always on the main track's channel. */
   | { readonly kind: 'presence'; readonly dialogId: string; readonly change: PresenceChange }
   /** The dialog was erased: its sockets are closed with NOT_FOUND. Always on the main track's channel. */
-  | { readonly kind: 'erased'; readonly dialogId: string };
+  | { readonly kind: 'erased'; readonly dialogId: string }
+  /** A connection gave way to a newer one; the node that holds it closes it with the code. On the main track's channel. */
+  | { readonly kind: 'evicted'; readonly dialogId: string; readonly connectionId: string; readonly code: EvictionCode };
+
+/** `CONFLICT_CONNECTION`: the same client connected again; `CONNECTION_LIMIT`: the oldest gave way to a newcomer. */
+export type EvictionCode = Extract<CloseName, 'CONFLICT_CONNECTION' | 'CONNECTION_LIMIT'>;
 
 export interface FanoutListener {
   /** Called in the order of arrival for every subscribed channel. Must not throw. */
@@ -226,6 +231,12 @@ export interface RegisterRequest {
   readonly connectionId: string;
   readonly member: Member;
   readonly claim: DialogClaim;
+  /** One per tab: an older connection of the same member with it is evicted, whatever the limit. */
+  readonly clientId?: string | undefined;
+  /** Live connections that the dialog may have; 0 or absent: no limit. */
+  readonly limit?: number | undefined;
+  /** `replace`: at the limit the member's own oldest connection gives way; where it has none, it is refused all the same. */
+  readonly atLimit?: 'refuse' | 'replace' | undefined;
 }
 
 export type RegisterResult =
@@ -241,7 +252,9 @@ export type RegisterResult =
       readonly wrote: boolean;
     }
   /** Unknown, of another tenant or assistant, or owned by another visitor: a caller must not be told which. */
-  | { readonly status: 'not_found' };
+  | { readonly status: 'not_found' }
+  /** The dialog has as many live connections as it may. Nothing is registered. */
+  | { readonly status: 'full' };
 
 export interface Roster {
   /** Checks the claim and registers the connection in one atomic step; tells the dialog's nodes of a new member. */
@@ -268,6 +281,7 @@ export interface RegisteredConnection {
   readonly dialogId: string;
   readonly connectionId: string;
   readonly member: Member;
+  readonly clientId?: string | undefined;
 }
 
 export interface RosterConnection extends RegisteredConnection {
@@ -344,4 +358,6 @@ export interface BackplaneOptions {
   readonly idempotencyTtlMs: number;
   /** A node silent for longer is dead. */
   readonly nodeTtlMs: number;
+  /** Longest life of a connection, and so of the places that it holds. */
+  readonly leaseTtlMs: number;
 }

@@ -44,6 +44,11 @@ export interface Identity {
   readonly origin?: string | undefined;
   /** `jti` and `parent` of every token that the connection has used: it falls with any of them. */
   readonly tokenIds: readonly string[];
+  /** Of a visitor's token. */
+  readonly assistantId?: string | undefined;
+  readonly widgetVersion?: number | undefined;
+  /** The key of the client's address. */
+  readonly addressKey?: string | undefined;
 }
 
 export type RefreshVerdict =

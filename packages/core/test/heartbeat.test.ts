@@ -224,6 +224,7 @@ describe('heartbeats of a cluster', () => {
         historyTtlMs: 1e9,
         idempotencyTtlMs: 1e6,
         nodeTtlMs: TTL_MS,
+        leaseTtlMs: TTL_MS,
       });
       const heartbeat = new Heartbeat({
         backplane,

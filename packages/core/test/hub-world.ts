@@ -187,6 +187,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       historyTtlMs: 604_800_000,
       idempotencyTtlMs: 600_000,
       nodeTtlMs: 15_000,
+      leaseTtlMs: 86_400_000,
     });
     const listen = (listener: FanoutListener) =>
       opened.fanout.listen({

@@ -14,6 +14,7 @@ export const backplaneOptions = (config: GatewayConfig, incarnation: string): Ba
   historyTtlMs: config.history.ttlMs,
   idempotencyTtlMs: config.idempotencyTtlMs,
   nodeTtlMs: config.node.ttlMs,
+  leaseTtlMs: config.connections.maxAgeMs,
 });
 
 /** What happens at every start and after every trouble that is over. */

@@ -153,6 +153,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     allowQueryToken: config.auth.allowQueryToken,
     directory: config.directory,
     origins: config.origins,
+    isRevoked: () => false,
     maxConnections: config.connections.perNode,
     isDraining: () => state.draining,
     // It was silent for too long: what it holds is registered again before it admits more.

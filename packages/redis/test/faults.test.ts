@@ -166,6 +166,7 @@ describe('opening', () => {
       historyTtlMs: 1_000,
       idempotencyTtlMs: 1_000,
       nodeTtlMs: 1_000,
+      leaseTtlMs: 60_000,
       ...QUICK,
       openDeadlineMs: 500,
     });
@@ -257,6 +258,7 @@ describe('opening', () => {
         historyTtlMs: 1,
         idempotencyTtlMs: 1,
         nodeTtlMs: 1,
+        leaseTtlMs: 60_000,
       }),
     ).rejects.toThrow(TypeError);
   });

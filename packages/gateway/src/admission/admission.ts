@@ -1,21 +1,17 @@
-import { type DialogClaim, type Identity, isOriginAllowed, type ResumePoints } from '@replyx/core';
-import { type CloseName, type ConnectionKind, isId, parsePosition, type VisitorClaims } from '@replyx/protocol';
+import type { DialogClaim, Identity, ResumePoints } from '@replyx/core';
+import { type CloseName, type ConnectionKind, isId, parsePosition } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
-import type { VerifyResult } from '../auth/token-verifier.js';
+import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
 /** What a socket's upgrade request says, copied: the request itself is dead after the first await. */
-export interface UpgradeRequest {
-  readonly kind: ConnectionKind;
-  readonly dialogId: string;
+export interface UpgradeRequest extends AccessRequest {
   /** The raw query, without the question mark. */
   readonly query: string;
   readonly version: string;
   /** Header lines joined by commas; `undefined` where there is none. */
   readonly protocols: string | undefined;
   readonly authorization: string | undefined;
-  readonly origin: string | undefined;
-  readonly host: string | undefined;
 }
 
 export interface Admitted {
@@ -38,12 +34,10 @@ export type Verdict =
   | { readonly verdict: 'admit'; readonly admitted: Admitted }
   | { readonly verdict: 'close'; readonly code: CloseName; readonly reason: string };
 
-export interface AdmissionParts {
+export interface AdmissionParts extends AuthorizeParts {
   readonly auth: Pick<Auth, 'verifier' | 'publicIdOf'>;
   readonly allowQueryToken: boolean;
   readonly directory: 'strict' | 'open';
-  /** Origins of the main app, and of the hosted page where they are not the request's own host. */
-  readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
   readonly maxConnections: number;
   readonly isDraining: () => boolean;
   readonly isLapsed: () => boolean;
@@ -76,9 +70,13 @@ const resumePoints = (query: URLSearchParams, kind: ConnectionKind): ResumePoint
   };
 };
 
-type Valid = Extract<VerifyResult<'operator' | 'visitor'>, { status: 'valid' }>;
+type Authorized = Extract<Authorization, { status: 'authorized' }>;
 
-const admittedBy = ({ claims, acceptedUntilMs }: Valid, request: UpgradeRequest, parts: AdmissionParts): Admitted => {
+const admittedBy = (
+  { claims, acceptedUntilMs }: Authorized,
+  request: UpgradeRequest,
+  parts: AdmissionParts,
+): Admitted => {
   const { kind, dialogId } = request;
   const query = new URLSearchParams(request.query);
   const clientId = query.get('client_id') ?? undefined;
@@ -100,6 +98,8 @@ const admittedBy = ({ claims, acceptedUntilMs }: Valid, request: UpgradeRequest,
       expiresAtMs: acceptedUntilMs,
       origin: request.origin,
       tokenIds: visitor?.parent === undefined ? [jti] : [jti, visitor.parent],
+      assistantId: visitor?.assistant_id,
+      widgetVersion: visitor?.widget_version,
     },
     claim: {
       tenant,
@@ -112,14 +112,9 @@ const admittedBy = ({ claims, acceptedUntilMs }: Valid, request: UpgradeRequest,
   };
 };
 
-/** A genuine visitor token opens the dialog and the kind of route that it names; anything else looks like no dialog. */
-const opens = (claims: Pick<VisitorClaims, 'dialog_id' | 'kind'>, request: UpgradeRequest): boolean =>
-  claims.dialog_id === request.dialogId && claims.kind === request.kind;
-
 /**
- * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: the token, then
- * where it is used, then
- * what it opens. The checks that need the client's address and the revocation list have their places around the token.
+ * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: this node's state,
+ * then the credential.
  */
 export const admit = async (
   request: UpgradeRequest,
@@ -127,30 +122,11 @@ export const admit = async (
   parts: AdmissionParts,
 ): Promise<Verdict> => {
   const close = (code: CloseName, reason: string): Verdict => ({ verdict: 'close', code, reason });
-  if (picked.problem !== undefined) return close('AUTH_FAILED', picked.problem);
   if (parts.maxConnections > 0 && parts.connectionCount() >= parts.maxConnections) {
     return close('TRY_AGAIN_LATER', 'node_full');
   }
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
-  const verified = await parts.auth.verifier.verify<'operator' | 'visitor'>(picked.token, {
-    types: [request.kind === 'operator' ? 'operator' : 'visitor'],
-  });
-  if (verified.status === 'refused') {
-    const { reason } = verified;
-    return close(reason === 'keys_unavailable' ? 'TRY_AGAIN_LATER' : 'AUTH_FAILED', reason);
-  }
-  // Before expiry: that a token is genuine is told to nobody but a page that may use it.
-  const { claims } = verified;
-  const allowed = isOriginAllowed({
-    kind: request.kind,
-    origin: request.origin,
-    host: request.host,
-    domains: claims.type === 'visitor' ? claims.allowed_domains : [],
-    appOrigins: parts.origins.cors,
-    widgetOrigins: parts.origins.widget,
-  });
-  if (!allowed) return close('FORBIDDEN_DOMAIN', request.origin === undefined ? 'no_origin' : 'foreign_origin');
-  if (verified.status === 'expired') return close('AUTH_EXPIRED', 'expired');
-  if (claims.type === 'visitor' && !opens(claims, request)) return close('NOT_FOUND', 'other_dialog');
-  return { verdict: 'admit', admitted: admittedBy(verified, request, parts) };
+  const authorization = await authorize(picked, request, parts);
+  if (authorization.status === 'refused') return close(authorization.code, authorization.reason);
+  return { verdict: 'admit', admitted: admittedBy(authorization, request, parts) };
 };

@@ -40,6 +40,7 @@ export const CONTRACT_OPTIONS = {
   historyTtlMs: 60_000,
   idempotencyTtlMs: 60_000,
   nodeTtlMs: 60_000,
+  leaseTtlMs: 60_000,
 } as const satisfies Partial<BackplaneOptions>;
 
 let serial = 0;

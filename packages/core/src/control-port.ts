@@ -1,0 +1,107 @@
+import type { AssistantRecord } from './ports.js';
+
+/**
+ * The control port: what every node must know at once. A snapshot and a stream of what changed in it, written by one step.
+ */
+
+/** Which tokens and connections fall. Seconds are those of `iat`. */
+export type RevocationRule =
+  /** The token itself, and those minted from it. */
+  | { readonly by: 'jti'; readonly jti: string }
+  /** Tokens of a subject issued at or before a time; without a tenant in every tenant. */
+  | {
+      readonly by: 'subject';
+      readonly sub: string;
+      readonly tenant?: string | undefined;
+      readonly issuedBefore: number;
+    }
+  /** Site and visitor tokens of an assistant whose `widget_version` is lower. */
+  | { readonly by: 'assistant'; readonly assistantId: string; readonly belowVersion: number }
+  | { readonly by: 'dialog'; readonly dialogId: string };
+
+export interface Revocation {
+  readonly kind: 'revocation';
+  /** Names the revocation for `lift`; derived from the rule's subject, so that the same rule twice is one entry. */
+  readonly id: string;
+  readonly rule: RevocationRule;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
+
+export interface Ban {
+  readonly kind: 'ban';
+  /** Derived from the network: a second ban of it replaces the first. */
+  readonly id: string;
+  /** An address or network in CIDR notation, canonical. */
+  readonly network: string;
+  readonly reason?: string | undefined;
+  /** `score`: by the threat score; `api`: by an operator. */
+  readonly source: 'score' | 'api';
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
+
+/** A lift: until the entry's own expiry, so that no node and no re-seeded store brings the entry back. */
+export interface Tombstone {
+  readonly kind: 'lifted';
+  readonly id: string;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
+
+/** Which live connections end. Not part of the snapshot. */
+export interface Disconnect {
+  readonly kind: 'disconnect';
+  readonly target: {
+    readonly sub?: string | undefined;
+    readonly tenant?: string | undefined;
+    readonly dialogId?: string | undefined;
+    readonly connectionId?: string | undefined;
+    readonly nodeId?: string | undefined;
+  };
+  /** A name of the close-code table. */
+  readonly code: string;
+}
+
+/** An assistant's record as it is now; `record` absent: it was deleted. */
+export interface AssistantChange {
+  readonly kind: 'assistant';
+  readonly assistantId: string;
+  readonly record?: AssistantRecord | undefined;
+}
+
+export type SnapshotEntry = Revocation | Ban | Tombstone;
+export type ControlEntry = SnapshotEntry | Disconnect | AssistantChange;
+
+/** A place in the control stream of one epoch. Opaque to its holder. */
+export interface ControlCursor {
+  readonly epoch: string;
+  readonly after: string;
+}
+
+export interface ControlSnapshot {
+  /** Noted before the snapshot was read: tailing from it loses nothing, whatever was trimmed meanwhile. */
+  readonly cursor: ControlCursor;
+  readonly entries: readonly SnapshotEntry[];
+  readonly assistants: ReadonlyMap<string, AssistantRecord>;
+  /** Time of the store. */
+  readonly nowMs: number;
+}
+
+export type TailResult =
+  | { readonly status: 'entries'; readonly entries: readonly ControlEntry[]; readonly cursor: ControlCursor }
+  /** The stream was trimmed past the cursor, or belongs to another epoch: load the snapshot. */
+  | { readonly status: 'lost' };
+
+export interface Control {
+  /** Snapshot and stream in one step. An entry of the same id is replaced. */
+  write(entry: ControlEntry): Promise<void>;
+  /** Time of the store, in milliseconds. */
+  nowMs(): Promise<number>;
+  /** The whole snapshot, without what has expired. */
+  snapshot(): Promise<ControlSnapshot>;
+  /** What came after the cursor; at once, also when it is nothing. */
+  tail(cursor: ControlCursor): Promise<TailResult>;
+  /** Puts back entries that a store has lost; a tombstone wins over its entry, the later of two expiries over the earlier. */
+  seed(entries: readonly SnapshotEntry[]): Promise<void>;
+}

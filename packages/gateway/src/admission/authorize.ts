@@ -1,0 +1,66 @@
+import { isOriginAllowed } from '@replyx/core';
+import type { CloseName, ConnectionKind } from '@replyx/protocol';
+import type { Auth } from '../auth/auth.js';
+import type { TokenPick } from '../auth/token-transport.js';
+import type { ClaimsOf } from '../auth/token-verifier.js';
+
+/** Where a credential is used; the same for a socket, a request and an event stream. */
+export interface AccessRequest {
+  readonly kind: ConnectionKind;
+  readonly dialogId: string;
+  /** The `Origin` and `Host` headers. */
+  readonly origin: string | undefined;
+  readonly host: string | undefined;
+}
+
+export interface AuthorizeParts {
+  readonly auth: Pick<Auth, 'verifier'>;
+  /** Origins of the main app, and of the hosted page where they are not the request's own host. */
+  readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
+  readonly isRevoked: (claims: ClaimsOf<'operator' | 'visitor'>, dialogId: string) => boolean;
+}
+
+export type Authorization =
+  | {
+      readonly status: 'authorized';
+      readonly claims: ClaimsOf<'operator' | 'visitor'>;
+      readonly acceptedUntilMs: number;
+    }
+  /** `reason` is for metrics and logs: the peer is told the code alone. */
+  | { readonly status: 'refused'; readonly code: CloseName; readonly reason: string };
+
+/** A genuine visitor token opens the dialog and the kind of route that it names; anything else looks like no dialog. */
+const opens = (claims: ClaimsOf<'visitor'>, request: AccessRequest): boolean =>
+  claims.dialog_id === request.dialogId && claims.kind === request.kind;
+
+/** Judges a credential, up to the directory's say: the token, then revocation, then where it is used, then its age, then what it opens. */
+export const authorize = async (
+  picked: Pick<TokenPick, 'token' | 'problem'>,
+  request: AccessRequest,
+  parts: AuthorizeParts,
+): Promise<Authorization> => {
+  const refused = (code: CloseName, reason: string): Authorization => ({ status: 'refused', code, reason });
+  if (picked.problem !== undefined) return refused('AUTH_FAILED', picked.problem);
+  const verified = await parts.auth.verifier.verify<'operator' | 'visitor'>(picked.token, {
+    types: [request.kind === 'operator' ? 'operator' : 'visitor'],
+  });
+  if (verified.status === 'refused') {
+    const { reason } = verified;
+    return refused(reason === 'keys_unavailable' ? 'TRY_AGAIN_LATER' : 'AUTH_FAILED', reason);
+  }
+  const { claims } = verified;
+  if (parts.isRevoked(claims, request.dialogId)) return refused('REVOKED', 'revoked');
+  // Before expiry: that a token is genuine is told to nobody but a page that may use it.
+  const allowed = isOriginAllowed({
+    kind: request.kind,
+    origin: request.origin,
+    host: request.host,
+    domains: claims.type === 'visitor' ? claims.allowed_domains : [],
+    appOrigins: parts.origins.cors,
+    widgetOrigins: parts.origins.widget,
+  });
+  if (!allowed) return refused('FORBIDDEN_DOMAIN', request.origin === undefined ? 'no_origin' : 'foreign_origin');
+  if (verified.status === 'expired') return refused('AUTH_EXPIRED', 'expired');
+  if (claims.type === 'visitor' && !opens(claims, request)) return refused('NOT_FOUND', 'other_dialog');
+  return { status: 'authorized', claims, acceptedUntilMs: verified.acceptedUntilMs };
+};
