@@ -49,23 +49,40 @@ const describe = (address: Address): ClientAddress => {
   return { text, key: `${network.toString()}/64` };
 };
 
-/** Networks in CIDR notation, or single addresses; `undefined` for an entry that is neither. */
+/**
+ * Networks in CIDR notation, or single addresses; `undefined` for an entry that is neither. A network of mapped addresses is the
+ * IPv4 one, as its members are; one that reaches past them is none.
+ */
 export const parseNetwork = (text: string): Network | undefined => {
   const [base = '', prefix, ...rest] = text.trim().split('/');
   const address = parse(base);
   if (address === undefined || rest.length > 0) return undefined;
   const bits = address instanceof ipaddr.IPv6 ? 128 : 32;
   if (prefix === undefined) return [address, bits];
-  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits ? [address, Number(prefix)] : undefined;
+  if (!/^(0|[1-9]\d{0,2})$/.test(prefix)) return undefined;
+  const unwrapped = base.includes(':') && bits === 32;
+  const length = unwrapped ? Number(prefix) - 96 : Number(prefix);
+  return length >= 0 && length <= bits ? [address, length] : undefined;
 };
+
+/** Those of the texts that are networks. */
+export const parseNetworks = (texts: readonly string[]): Network[] =>
+  texts.map(parseNetwork).filter((network) => network !== undefined);
 
 /** By bits, never by text: 172.217.x is not in 172.16.0.0/12. */
 const isIn = (address: Address, networks: readonly Network[]): boolean =>
   networks.some(([base, bits]) => address.kind() === base.kind() && address.match(base as never, bits));
 
+/** An address, or an address key with its prefix; what can't be read is in none. */
 export const isInNetworks = (text: string, networks: readonly Network[]): boolean => {
-  const address = parse(text);
+  const address = parse(text.replace(/\/64$/, ''));
   return address !== undefined && isIn(address, networks);
+};
+
+/** Whether an address, or an address key, belongs to the public internet: neither private nor loopback, link-local or reserved. */
+export const isPublicAddress = (text: string): boolean => {
+  const address = parse(text.replace(/\/64$/, ''));
+  return address !== undefined && address.range() === 'unicast';
 };
 
 export interface AddressSources {
@@ -75,6 +92,10 @@ export interface AddressSources {
   readonly forwardedFor: string | undefined;
   readonly realIp: string | undefined;
 }
+
+/** The 4 or 16 bytes of an address, mapped or not. */
+export const isTrustedPeer = (peer: Uint8Array, trusted: readonly Network[]): boolean =>
+  trusted.length > 0 && isIn(unwrap(ipaddr.fromByteArray([...peer])), trusted);
 
 /**
  * The client's address. The peer itself, unless it is a trusted proxy: then the first untrusted hop of X-Forwarded-For from

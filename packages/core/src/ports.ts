@@ -1,4 +1,5 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
+import type { Latencies } from './latencies.js';
 
 /**
  * The ports: what a node needs from outside its process. Each has an in-memory implementation (`./memory`) and one on
@@ -341,6 +342,8 @@ export interface Backplane {
   readonly directory: Directory;
   readonly roster: Roster;
   readonly membership: Membership;
+  /** How long each kind of operation took; empty where none leaves the process. */
+  readonly latencies: Latencies;
   health(): BackplaneHealth;
   /** Safe to call twice. */
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 import type { Position, Track } from '@replyx/protocol';
 import type { Clock, Random } from './clock.js';
+import { coarseWait } from './coarse-wait.js';
 import type { OwedAck } from './feed.js';
 import { ackFrame, bodyDigest, type PublicationContent, publicationParts } from './frame-text.js';
 import { BackplaneUnavailable, type Log, type Member, type PublicationSender, type PublishResult } from './ports.js';
@@ -33,12 +34,6 @@ interface Appended {
 
 /** How long an acknowledgement waits for the publication that it may go out with. */
 const ARRIVAL_PATIENCE_MS = 3;
-
-const COARSE_MS = 250;
-
-/** A wait that tells no limit's exact numbers: rounded up, and jittered so that refused clients do not come back together. */
-export const coarseWait = (ms: number, random: Random): number =>
-  Math.ceil((Math.max(ms, 1) / COARSE_MS) * (1 + random.float() / 4)) * COARSE_MS;
 
 /** An operator's writes show the public id in the main track, where visitors read; notes show the subject. */
 export const shownSender = (member: Member, track: Track): Publication['sender'] => ({

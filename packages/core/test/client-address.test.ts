@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type AddressSources, clientAddress, isInNetworks, type Network, parseNetwork } from '../src/client-address.js';
+import {
+  type AddressSources,
+  clientAddress,
+  isInNetworks,
+  isPublicAddress,
+  type Network,
+  parseNetwork,
+} from '../src/client-address.js';
 
 const bytes = (text: string): Uint8Array =>
   text.includes(':')
@@ -90,6 +97,9 @@ describe('networks', () => {
     ['10.0.0.0/-1', false],
     ['example.com', false],
     ['', false],
+    ['::ffff:10.0.0.0/104', true],
+    ['::ffff:10.0.0.0/8', false],
+    ['::ffff:10.0.0.0/95', false],
   ];
   it.each(rows)('%j is one: %s', (text, valid) => {
     expect(parseNetwork(text) !== undefined).toBe(valid);
@@ -100,5 +110,24 @@ describe('networks', () => {
     expect(isInNetworks('172.32.0.0', TRUSTED)).toBe(false);
     expect(isInNetworks('::ffff:10.1.1.1', TRUSTED)).toBe(true);
     expect(isInNetworks('rubbish', TRUSTED)).toBe(false);
+    expect(isInNetworks('10.9.9.9', networks('::ffff:10.0.0.0/104'))).toBe(true);
+    expect(isInNetworks('11.0.0.1', networks('::ffff:10.0.0.0/104'))).toBe(false);
+    expect(isInNetworks('2001:db8:1:2::/64', networks('2001:db8::/32'))).toBe(true);
+  });
+
+  it.each([
+    ['8.8.8.8', true],
+    ['2001:4860:4860::/64', true],
+    ['10.1.1.1', false],
+    ['127.0.0.1', false],
+    ['169.254.1.1', false],
+    ['192.168.0.9', false],
+    ['100.64.0.1', false],
+    ['::1', false],
+    ['fe80::/64', false],
+    ['fd00::/64', false],
+    ['rubbish', false],
+  ])('%s is of the public internet: %s', (text, isPublic) => {
+    expect(isPublicAddress(text)).toBe(isPublic);
   });
 });

@@ -1,5 +1,6 @@
 import { fakeClock, seededRandom } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
+import { coarseWait } from '../src/coarse-wait.js';
 import { DeadlineWheel } from '../src/deadline-wheel.js';
 import {
   ackFrame,
@@ -13,7 +14,7 @@ import { boundPage } from '../src/history-page.js';
 import { Outbox } from '../src/outbox.js';
 import { BackplaneUnavailable, type PresenceChange, type PresentMember } from '../src/ports.js';
 import { PresenceChanges, renderMember, renderSnapshot } from '../src/presence.js';
-import { coarseWait, shownSender } from '../src/publisher.js';
+import { shownSender } from '../src/publisher.js';
 import { createRetry } from '../src/retry.js';
 import { renderMarks, renderSender } from '../src/sender-view.js';
 import { SlidingCounter } from '../src/sliding-counter.js';

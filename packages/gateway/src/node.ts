@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
 import { type AdmissionParts, admit, screen } from './admission/admission.js';
+import { createGatekeeper } from './admission/gatekeeper.js';
 import { createRefreshJudge } from './admission/refresh.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
@@ -11,6 +12,8 @@ import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
+import { createDrain } from './lifecycle/drain.js';
+import { watchOverload } from './lifecycle/overload-watch.js';
 import { createReadiness } from './lifecycle/readiness.js';
 import { StopStack } from './lifecycle/stop-stack.js';
 import type { Logger } from './observability/logger.js';
@@ -55,7 +58,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const { config, backplane, incarnation, logger, clock, random } = parts;
   const startedAtMs = clock.nowMs();
   const stops = new StopStack((step, error) => logger.error({ step, error: String(error) }, 'stop_failed'));
-  const state = { started: false, draining: false };
+  const state = { started: false, draining: false, refusing: false };
   const onBug = (error: unknown): void => {
     logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'bug');
   };
@@ -97,6 +100,10 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
 
   const lag = watchLoopLag();
   stops.add('loop_lag', () => lag.stop());
+  const overload = watchOverload(config.shedding, clock, (reasons) => {
+    logger.warn({ reasons }, reasons.length > 0 ? 'shedding_load' : 'shedding_ended');
+  });
+  stops.add('overload', () => overload.stop());
   const info = (): NodeInfo => ({
     incarnation,
     nodeId: config.node.id,
@@ -133,7 +140,22 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     hub,
     health: () => backplane.health(),
     isReady: () => readiness.reasons().length === 0,
+    latencies: backplane.latencies,
+    deniedAddresses: () => gatekeeper.guard.denials.size,
   });
+  const gatekeeper = createGatekeeper({
+    config,
+    backplane,
+    clock,
+    random,
+    logger,
+    metrics: () => metrics,
+    isDraining: () => state.refusing,
+    banOf: () => undefined,
+    ban: async () => {},
+    onBug,
+  });
+  stops.add('gatekeeper', () => gatekeeper.stop());
 
   const internalApp = uws.App();
   const routes = [
@@ -155,7 +177,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     origins: config.origins,
     isRevoked: () => false,
     maxConnections: config.connections.perNode,
-    isDraining: () => state.draining,
+    guard: gatekeeper.guard,
+    isForeign: () => false,
+    isLeaving: () => state.refusing,
+    isOverloaded: () => overload.reasons.size > 0,
+    onBug,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
     connectionCount: () => hub.connectionCount,
@@ -164,21 +190,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const publicApp = uws.App();
   serveSockets(publicApp, {
     host: hub,
+    greet: gatekeeper.greet,
     screen: (request) => screen(request, admission),
     admit: (request, picked) => admit(request, picked, admission),
     join: (session, { claim, resume }) => {
       hub.join(session, claim, resume).catch(onBug);
     },
-    onVerdict: (kind, outcome) => {
-      if (outcome === 'gone') metrics.admission(kind, 'gone', 'gone');
-      else if ('screening' in outcome)
-        metrics.admission(kind, 'refused', 'reason' in outcome ? outcome.reason : 'none');
-      else if (outcome.verdict === 'admit') metrics.admission(kind, 'admitted', 'none');
-      else {
-        metrics.admission(kind, 'closed', outcome.reason);
-        metrics.closed(CLOSE_CODES[outcome.code].code);
-      }
-    },
+    onVerdict: gatekeeper.note,
     onBug,
     outboxMaxBytes: config.outboxMaxBytes,
     pongTimeoutMs: config.heartbeat.pongTimeoutMs,
@@ -203,19 +221,22 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       publicApp.close();
     });
     state.started = true;
-    let hurry: () => void = () => {};
+    const leave = createDrain({
+      clock,
+      random,
+      drain: config.drain,
+      hub,
+      onLeaving: async () => {
+        state.draining = true;
+        await heartbeat.renew().catch(() => {});
+      },
+      onRefusing: () => {
+        state.refusing = true;
+        open.close();
+      },
+    });
     const drain = async (): Promise<void> => {
-      if (state.draining) return stops.stop();
-      state.draining = true;
-      await heartbeat.renew().catch(() => {});
-      await new Promise<void>((resolve) => {
-        hurry = resolve;
-        clock.schedule(config.drain.waitMs, resolve);
-      });
-      open.close();
-      for (const session of [...hub.sessions()]) {
-        session.close('SERVICE_RESTART', Math.round(random.float() * config.drain.spreadMs));
-      }
+      await leave.run();
       return stops.stop();
     };
     return {
@@ -223,7 +244,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       port: open.port,
       internalPort: internal.port,
       drain,
-      hurry: () => hurry(),
+      hurry: leave.hurry,
       kill: () => {
         heartbeat.abandon();
         // First the hub, so that the sockets that end below unregister nothing.

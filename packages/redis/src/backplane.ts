@@ -1,4 +1,4 @@
-import { type Backplane, type BackplaneHealth, BackplaneUnavailable } from '@replyx/core';
+import { type Backplane, type BackplaneHealth, BackplaneUnavailable, Latencies } from '@replyx/core';
 import { ClusterTopology } from './cluster.js';
 import { withDeadline } from './deadline.js';
 import { Keys } from './keys.js';
@@ -45,6 +45,7 @@ const settle = (options: RedisBackplaneOptions): Settings => {
     presenceTtlMs: options.presenceTtlMs ?? 3_600_000,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
+    latencies: new Latencies(),
     notice: options.onNotice ?? (() => {}),
   };
 };
@@ -91,6 +92,7 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     directory: new RedisDirectory(keys, topology, log),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
+    latencies: settings.latencies,
     health: () => health(topology),
     close: async () => {
       stopProbing();

@@ -163,11 +163,15 @@ export class Link {
 
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const { stream } = this.#client;
+    const { clock, latencies } = this.#settings;
+    const sinceMs = clock.monotonicMs();
     const rest = [script.keys, ...keys, ...args] as string[];
     this.#gather();
     return this.#guard(async () => {
       try {
-        return await this.#client.callBuffer('EVALSHA', script.sha, ...rest);
+        const reply = await this.#client.callBuffer('EVALSHA', script.sha, ...rest);
+        latencies.observe(script.name, clock.monotonicMs() - sinceMs);
+        return reply;
       } catch (error) {
         // Scripts are loaded on every connection, so this is after a SCRIPT FLUSH. The arguments may name the lineage of the
         // process that was asked first: they are not for another.

@@ -1,4 +1,4 @@
-import type { BackplaneOptions, Clock, Random } from '@replyx/core';
+import type { BackplaneOptions, Clock, Latencies, Random } from '@replyx/core';
 
 /** What the backplane tells its owner, for logs and metrics; names are stable, details are small and hold no secrets. */
 export type NoticeEvent =
@@ -57,6 +57,7 @@ export interface Settings {
   readonly presenceTtlMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  readonly latencies: Latencies;
   notice(event: NoticeEvent, details: NoticeDetails): void;
 }
 

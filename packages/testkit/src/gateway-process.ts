@@ -62,6 +62,9 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** A JWT, or the start of one. */
+const TOKEN = /eyJ[\w-]{10,}\.eyJ/;
+
 /** A gateway node in a process of its own; it dies with the test process. */
 export class GatewayProcess {
   readonly host = '127.0.0.1';
@@ -69,6 +72,7 @@ export class GatewayProcess {
   #child: ChildProcess | undefined;
   #log: LogTail = logTail();
   #listening: Listening = { port: 0, internalPort: 0, nodeId: '' };
+  #leak: string | undefined;
   #exit: Promise<ProcessExit> = Promise.resolve({ code: null, signal: null });
 
   constructor(env: ProcessEnv) {
@@ -146,6 +150,9 @@ export class GatewayProcess {
     });
     guardProcess(child);
     const log = logTail();
+    log.onLine((line) => {
+      if (TOKEN.test(line)) this.#leak ??= line.slice(0, 200);
+    });
     log.follow(child.stdout);
     log.follow(child.stderr);
     this.#child = child;
@@ -176,13 +183,22 @@ export class GatewayProcess {
   /** SIGTERM (the drain), then waits for the exit. Stopping twice is safe. */
   async stop(): Promise<ProcessExit> {
     this.#child?.kill('SIGTERM');
-    return await within(this.#exit, STOP_GUARD_MS, () => `the gateway did not stop:\n${this.#log.last()}`);
+    const exit = await within(this.#exit, STOP_GUARD_MS, () => `the gateway did not stop:\n${this.#log.last()}`);
+    this.#checkLog();
+    return exit;
   }
 
   /** SIGKILL; waits for the end. */
   async kill(): Promise<ProcessExit> {
     this.#child?.kill('SIGKILL');
-    return await this.#exit;
+    const exit = await this.#exit;
+    this.#checkLog();
+    return exit;
+  }
+
+  /** Whatever a test is about, no token may have reached a log in it. */
+  #checkLog(): void {
+    if (this.#leak !== undefined) throw new Error(`a token is in the log: ${this.#leak}`);
   }
 
   /** SIGSTOP: the node hangs with all its sockets open. */

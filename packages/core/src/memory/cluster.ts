@@ -1,5 +1,6 @@
 import type { Track } from '@replyx/protocol';
 import type { Clock, Random } from '../clock.js';
+import { Latencies } from '../latencies.js';
 import type { Backplane, BackplaneOptions, Delivery, TrackRef } from '../ports.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
@@ -58,6 +59,7 @@ export class MemoryCluster {
       directory: new MemoryDirectory(this, node, log),
       roster: new MemoryRoster(this, node),
       membership: new MemoryMembership(this, node),
+      latencies: new Latencies(),
       health: () => {
         const reasons: string[] = [];
         if (this.#outage || node.gone) reasons.push('redis_unreachable');

@@ -1,7 +1,8 @@
-import type { DialogClaim, Identity, ResumePoints } from '@replyx/core';
+import type { ClientAddress, DialogClaim, Identity, Offence, ResumePoints } from '@replyx/core';
 import { type CloseName, type ConnectionKind, isId, parsePosition } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
+import type { AddressGuard } from './address-guard.js';
 import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
 /** What a socket's upgrade request says, copied: the request itself is dead after the first await. */
@@ -9,6 +10,7 @@ export interface UpgradeRequest extends AccessRequest {
   /** The raw query, without the question mark. */
   readonly query: string;
   readonly version: string;
+  readonly address: ClientAddress;
   /** Header lines joined by commas; `undefined` where there is none. */
   readonly protocols: string | undefined;
   readonly authorization: string | undefined;
@@ -27,30 +29,39 @@ export interface Admitted {
  * refused later is upgraded and closed at once.
  */
 export type Screening =
-  | { readonly screening: 'refuse'; readonly status: 404 | 426 | 503; readonly reason: string }
+  | { readonly screening: 'refuse'; readonly status: 404 | 426; readonly reason: string }
   | { readonly screening: 'upgrade'; readonly protocol: string | undefined; readonly token: TokenPick };
 
 export type Verdict =
   | { readonly verdict: 'admit'; readonly admitted: Admitted }
-  | { readonly verdict: 'close'; readonly code: CloseName; readonly reason: string };
+  /** `delayMs`: what the client is told to wait; the code's own rule where absent. */
+  | {
+      readonly verdict: 'close';
+      readonly code: CloseName;
+      readonly reason: string;
+      readonly delayMs?: number | undefined;
+    };
 
 export interface AdmissionParts extends AuthorizeParts {
   readonly auth: Pick<Auth, 'verifier' | 'publicIdOf'>;
   readonly allowQueryToken: boolean;
   readonly directory: 'strict' | 'open';
   readonly maxConnections: number;
-  readonly isDraining: () => boolean;
+  /** The node refuses upgrades: what is still being decided must not stay. */
+  readonly isLeaving: () => boolean;
+  /** Newcomers should go elsewhere. */
+  readonly isOverloaded: () => boolean;
+  readonly guard: Pick<AddressGuard, 'connect' | 'failed'>;
+  /** Whether the request comes from a page of a domain that nobody registered. */
+  readonly isForeign: (origin: string | undefined, host: string | undefined) => boolean;
+  readonly onBug: (error: unknown) => void;
   readonly isLapsed: () => boolean;
   readonly connectionCount: () => number;
   readonly connectionId: () => string;
 }
 
-/** In the order of cost: this node's own state, then the request's shape. Denials by address have their place here. */
-export const screen = (
-  request: UpgradeRequest,
-  parts: Pick<AdmissionParts, 'isDraining' | 'allowQueryToken'>,
-): Screening => {
-  if (parts.isDraining()) return { screening: 'refuse', status: 503, reason: 'draining' };
+/** The request's shape; its address was screened before. */
+export const screen = (request: UpgradeRequest, parts: Pick<AdmissionParts, 'allowQueryToken'>): Screening => {
   if (!isId(request.dialogId)) return { screening: 'refuse', status: 404, reason: 'shape' };
   if (request.version !== '13') return { screening: 'refuse', status: 426, reason: 'version' };
   const token = pickToken({
@@ -100,6 +111,7 @@ const admittedBy = (
       tokenIds: visitor?.parent === undefined ? [jti] : [jti, visitor.parent],
       assistantId: visitor?.assistant_id,
       widgetVersion: visitor?.widget_version,
+      addressKey: request.address.key,
     },
     claim: {
       tenant,
@@ -112,21 +124,46 @@ const admittedBy = (
   };
 };
 
+/** What a refusal says of the address; an expired or revoked credential was a good one once. */
+const OFFENCES: Partial<Record<CloseName, Offence>> = {
+  AUTH_FAILED: 'failed_token',
+  FORBIDDEN_DOMAIN: 'foreign_origin',
+  NOT_FOUND: 'probed_id',
+};
+
 /**
  * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: this node's state,
- * then the credential.
+ * the address's window, then the credential.
  */
 export const admit = async (
   request: UpgradeRequest,
   picked: Pick<TokenPick, 'token' | 'problem'>,
   parts: AdmissionParts,
 ): Promise<Verdict> => {
-  const close = (code: CloseName, reason: string): Verdict => ({ verdict: 'close', code, reason });
+  const close = (code: CloseName, reason: string, delayMs?: number): Verdict => ({
+    verdict: 'close',
+    code,
+    reason,
+    delayMs,
+  });
   if (parts.maxConnections > 0 && parts.connectionCount() >= parts.maxConnections) {
     return close('TRY_AGAIN_LATER', 'node_full');
   }
+  if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
+  const taken = await parts.guard.connect(request.address);
+  if (taken.status === 'limited') return close('RATE_LIMITED', 'limited', taken.retryAfterMs);
+  if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');
   const authorization = await authorize(picked, request, parts);
-  if (authorization.status === 'refused') return close(authorization.code, authorization.reason);
+  if (authorization.status === 'refused') {
+    const { code, reason } = authorization;
+    const offence = OFFENCES[code];
+    if (offence !== undefined) {
+      // Not awaited: how long a refusal takes tells nothing of why.
+      parts.guard.failed(request.address, offence, parts.isForeign(request.origin, request.host)).catch(parts.onBug);
+    }
+    return close(code, reason);
+  }
+  if (parts.isLeaving()) return close('SERVICE_RESTART', 'draining');
   return { verdict: 'admit', admitted: admittedBy(authorization, request, parts) };
 };

@@ -63,6 +63,8 @@ export interface GatewayConfig {
   };
   /** Addresses and networks in CIDR notation, canonical. */
   readonly trustedProxies: readonly string[];
+  /** Believes the PROXY protocol of a trusted proxy. */
+  readonly proxyProtocol: boolean;
   readonly heartbeat: {
     readonly pingIntervalMs: number;
     /** 8 s to 960 s, and longer than the interval. */
@@ -94,6 +96,11 @@ export interface GatewayConfig {
     readonly atLimit: ChoiceOf<'WS_AT_LIMIT'>;
     readonly idleMs: number;
     readonly maxAgeMs: number;
+  };
+  /** Where newcomers are sent elsewhere; 0 is off. */
+  readonly shedding: {
+    readonly loopLagMs: number;
+    readonly memoryBytes: number;
   };
   readonly history: {
     /** Publications kept a track. */

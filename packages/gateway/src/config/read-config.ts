@@ -110,6 +110,7 @@ export const readConfig = (env: Env, readFile: ReadFile, random: RandomBytes = r
     auth,
     origins: { cors: reader.list('CORS_ORIGINS'), widget: reader.list('WS_WIDGET_ORIGINS') },
     trustedProxies: reader.list('WS_TRUSTED_PROXIES'),
+    proxyProtocol: reader.boolean('WS_PROXY_PROTOCOL'),
     heartbeat: { pingIntervalMs: ms('WS_PING_INTERVAL_SECONDS'), pongTimeoutMs: ms('WS_PONG_TIMEOUT_SECONDS') },
     rateLimits: {
       connects: per('WS_RATE_LIMIT_PER_IP', ms('WS_RATE_LIMIT_WINDOW')),
@@ -134,6 +135,10 @@ export const readConfig = (env: Env, readFile: ReadFile, random: RandomBytes = r
       atLimit: reader.choice('WS_AT_LIMIT'),
       idleMs: ms('WS_CONNECTION_IDLE_SECONDS'),
       maxAgeMs: ms('WS_CONNECTION_MAX_AGE_SECONDS'),
+    },
+    shedding: {
+      loopLagMs: reader.integer('WS_SHED_LAG_MS'),
+      memoryBytes: reader.integer('WS_SHED_MEMORY_MB') * 1_048_576,
     },
     history: { size: reader.integer('WS_HISTORY_SIZE'), ttlMs: ms('WS_HISTORY_TTL_SECONDS') },
     idempotencyTtlMs: ms('WS_IDEMPOTENCY_TTL_SECONDS'),

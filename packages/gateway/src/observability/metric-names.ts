@@ -50,6 +50,32 @@ export const METRICS = {
   replyx_errors_sent_total: { kind: 'counter', labels: 'code', help: 'Error frames by code.' },
   replyx_admissions_total: { kind: 'counter', labels: 'kind, result, reason', help: 'Upgrades by verdict.' },
   replyx_http_requests_total: { kind: 'counter', labels: 'route, status', help: 'Requests of the internal listener.' },
+  replyx_script_seconds: {
+    kind: 'histogram',
+    labels: 'script',
+    help: 'Time from asking Redis for an atomic step to its answer; a rise of all is Redis or the network, of one its keys.',
+  },
+  websocket_rate_limited_ips: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Addresses that this node refuses at once because they reached a limit.',
+  },
+  replyx_limited_total: {
+    kind: 'counter',
+    labels: 'limit, mode',
+    help: 'Times a window refused, or in a dry run would have.',
+  },
+  replyx_limiter_mode: {
+    kind: 'gauge',
+    labels: 'mode',
+    help: '1 for what judges the windows: the shared ones, or the insurance in memory while Redis is away.',
+  },
+  replyx_bans_total: { kind: 'counter', labels: '', help: 'Addresses that this node banned for their threat score.' },
+  replyx_bans_spared_total: {
+    kind: 'counter',
+    labels: 'why',
+    help: 'Addresses over the score that were not banned; shared or not_public is most likely an untrusted proxy.',
+  },
   websocket_close_codes_total: {
     kind: 'counter',
     labels: 'code',

@@ -1,12 +1,16 @@
-import type { BackplaneHealth, Hub, Stats } from '@replyx/core';
+import type { BackplaneHealth, Hub, Latencies, Stats } from '@replyx/core';
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { registerLatencies } from './latency-metric.js';
 import { METRICS, type MetricName } from './metric-names.js';
 
 export interface Metrics {
   readonly registry: Registry;
   admission(kind: ConnectionKind, result: string, reason: string): void;
   closed(code: number): void;
+  limited(limit: string, dryRun: boolean): void;
+  banned(): void;
+  spared(why: string): void;
   duration(kind: ConnectionKind, seconds: number): void;
   http(route: string, status: number): void;
 }
@@ -17,10 +21,13 @@ export interface MetricSources {
   readonly hub: Hub;
   readonly health: () => BackplaneHealth;
   readonly isReady: () => boolean;
+  readonly latencies: Latencies;
+  /** Addresses that are denied now. */
+  readonly deniedAddresses: () => number;
 }
 
 /** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
-export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics => {
+export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses }: MetricSources): Metrics => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const { stats } = hub;
@@ -64,6 +71,17 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
   gauge('replyx_subscriptions', () => hub.subscriptionCount);
   gauge('replyx_ready', () => (isReady() ? 1 : 0));
   gauge('replyx_backplane_up', () => (health().ok ? 1 : 0));
+  registerLatencies({ ...of('replyx_script_seconds'), label: 'script', latencies, registry });
+  gauge('websocket_rate_limited_ips', deniedAddresses);
+  new Gauge({
+    ...of('replyx_limiter_mode'),
+    labelNames: ['mode'],
+    collect() {
+      const away = health().reasons.includes('redis_unreachable');
+      this.set({ mode: 'shared' }, away ? 0 : 1);
+      this.set({ mode: 'insurance' }, away ? 1 : 0);
+    },
+  });
   counter('replyx_frames_received_total', (s) => s.framesReceived);
   counter('replyx_frames_refused_total', (s) => s.framesRefused);
   counter('replyx_frames_sent_total', (s) => s.deliveries);
@@ -84,12 +102,18 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
     buckets: DURATION_BUCKETS_SECONDS,
   });
   const http = new Counter({ ...of('replyx_http_requests_total'), labelNames: ['route', 'status'] });
+  const limited = new Counter({ ...of('replyx_limited_total'), labelNames: ['limit', 'mode'] });
+  const bans = new Counter(of('replyx_bans_total'));
+  const spared = new Counter({ ...of('replyx_bans_spared_total'), labelNames: ['why'] });
   const known = new Set<number>([...Object.values(CLOSE_CODES).map((entry) => entry.code), 1005, 1006]);
   return {
     registry,
     admission: (kind, result, reason) => admissions.inc({ kind, result, reason }),
     // A peer may close with any number: only those of the table get a series of their own.
     closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
+    limited: (limit, dryRun) => limited.inc({ limit, mode: dryRun ? 'dry_run' : 'enforced' }),
+    banned: () => bans.inc(),
+    spared: (why) => spared.inc({ why }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),
     http: (route, status) => http.inc({ route, status: String(status) }),
   };

@@ -1,6 +1,8 @@
-import { disconnectFrame, Session, type SessionHost } from '@replyx/core';
+import { type ClientAddress, disconnectFrame, Session, type SessionHost } from '@replyx/core';
 import { BOUNDS, CLOSE_CODES, type CloseName, type ConnectionKind, WS_ROUTES } from '@replyx/protocol';
+import type { AddressRefusal } from '../admission/address-guard.js';
 import type { Admitted, Screening, UpgradeRequest, Verdict } from '../admission/admission.js';
+import type { PeerRequest } from '../admission/client-addresses.js';
 import type { TokenPick } from '../auth/token-transport.js';
 import { Problem, problemAnswer } from '../http/problem.js';
 import { EarlyFrames } from './early-frames.js';
@@ -8,12 +10,25 @@ import { writeAnswer } from './http-app.js';
 import { type HttpRequest, type HttpResponse, type TemplatedApp, uws } from './module.js';
 import { SocketTransport } from './socket-transport.js';
 
+/** Refused by HTTP, as cheaply as can be. */
+export type FloodRefusal = AddressRefusal | { readonly status: 503; readonly reason: 'draining' };
+
+export type Greeting =
+  | { readonly greeting: 'welcome'; readonly address: ClientAddress }
+  | { readonly greeting: 'refuse'; readonly refusal: FloodRefusal };
+
 export interface SocketAppOptions {
   readonly host: SessionHost;
+  /** Looks at where a request comes from, before anything else of it is read. */
+  readonly greet: (peer: PeerRequest) => Greeting;
   readonly screen: (request: UpgradeRequest) => Screening;
   readonly admit: (request: UpgradeRequest, picked: TokenPick) => Promise<Verdict>;
   readonly join: (session: Session, admitted: Admitted) => void;
-  readonly onVerdict: (kind: ConnectionKind, verdict: Screening | Verdict | 'gone') => void;
+  readonly onVerdict: (
+    kind: ConnectionKind,
+    verdict: FloodRefusal | Screening | Verdict | 'gone',
+    request?: UpgradeRequest,
+  ) => void;
   readonly onBug: (error: unknown) => void;
   readonly outboxMaxBytes: number;
   /** A socket from which nothing came for so long is cut. */
@@ -47,7 +62,7 @@ const idleTimeoutSeconds = (ms: number): number =>
 
 const decoder = new TextDecoder();
 
-const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => {
+const copyUpgrade = (req: HttpRequest, kind: ConnectionKind, address: ClientAddress): UpgradeRequest => {
   const lines = new Map<string, string>();
   // `getHeader` gives the first of repeated lines only; a second token must be seen.
   req.forEach((name, value) => {
@@ -57,6 +72,7 @@ const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => 
   });
   return {
     kind,
+    address,
     dialogId: req.getParameter(0) ?? '',
     query: req.getQuery() ?? '',
     version: req.getHeader('sec-websocket-version'),
@@ -67,11 +83,41 @@ const copyUpgrade = (req: HttpRequest, kind: ConnectionKind): UpgradeRequest => 
   };
 };
 
-const refusal = (status: 404 | 426 | 503) => ({
-  ...problemAnswer(new Problem(status === 503 ? 'unavailable' : status === 404 ? 'not_found' : 'bad_frame')),
+const refusal = (status: 404 | 426) => ({
+  ...problemAnswer(new Problem(status === 404 ? 'not_found' : 'bad_frame')),
   status,
   ...(status === 426 ? { headers: { 'Sec-WebSocket-Version': '13' } } : {}),
 });
+
+/** All header lines of a name joined with a comma: `getHeader` gives the first of repeated ones only. */
+const joinedHeader = (req: HttpRequest, wanted: string): string | undefined => {
+  let joined: string | undefined;
+  req.forEach((name, value) => {
+    if (name === wanted) joined = joined === undefined ? value : `${joined},${value}`;
+  });
+  return joined;
+};
+
+const peerOf = (res: HttpResponse, req: HttpRequest): PeerRequest => ({
+  peer: new Uint8Array(res.getRemoteAddress()),
+  proxied: new Uint8Array(res.getProxiedRemoteAddress()),
+  forwarded: () => ({
+    forwardedFor: joinedHeader(req, 'x-forwarded-for'),
+    realIp: joinedHeader(req, 'x-real-ip'),
+  }),
+});
+
+const FLOOD_STATUS = { 403: '403 Forbidden', 429: '429 Too Many Requests', 503: '503 Service Unavailable' } as const;
+
+/** No body, no frills: this is what an attack is answered. */
+const refuseFlood = (res: HttpResponse, refusal: FloodRefusal): void => {
+  res.cork(() => {
+    res.writeStatus(FLOOD_STATUS[refusal.status]);
+    if (refusal.status === 429) res.writeHeader('Retry-After', String(Math.ceil(refusal.retryAfterMs / 1000)));
+    res.writeHeader('Connection', 'close');
+    res.end('', true);
+  });
+};
 
 /**
  * Serves the WebSocket routes of the public listener. A request is upgraded in its own handler or refused there; the dearer
@@ -94,10 +140,16 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
     };
 
   const upgrade = (kind: ConnectionKind) => (res: HttpResponse, req: HttpRequest, context: unknown) => {
-    const request = copyUpgrade(req, kind);
+    const greeting = options.greet(peerOf(res, req));
+    if (greeting.greeting === 'refuse') {
+      onVerdict(kind, greeting.refusal);
+      refuseFlood(res, greeting.refusal);
+      return;
+    }
+    const request = copyUpgrade(req, kind, greeting.address);
     const screening = options.screen(request);
     if (screening.screening === 'refuse') {
-      onVerdict(kind, screening);
+      onVerdict(kind, screening, request);
       writeAnswer(res, refusal(screening.status), true);
       return;
     }
@@ -112,8 +164,8 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
     res.upgrade(data, key, screening.protocol ?? '', extensions, context as never);
   };
 
-  const refuse = (transport: SocketTransport<SocketData>, code: CloseName): void => {
-    transport.send(disconnectFrame(code, 0));
+  const refuse = (transport: SocketTransport<SocketData>, code: CloseName, delayMs = 0): void => {
+    transport.send(disconnectFrame(code, delayMs));
     transport.end(CLOSE_CODES[code].code, code);
   };
 
@@ -126,10 +178,10 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
       clearTimeout(deadline);
       if (data.admission === undefined) return;
       data.admission = undefined;
-      onVerdict(request.kind, transport.isOpen ? verdict : 'gone');
+      onVerdict(request.kind, transport.isOpen ? verdict : 'gone', request);
       if (!transport.isOpen) return;
       if (verdict.verdict === 'close') {
-        refuse(transport, verdict.code);
+        refuse(transport, verdict.code, verdict.delayMs);
         return;
       }
       const session = new Session(verdict.admitted.identity, transport, host);

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import {
+  type Backplane,
+  BackplaneUnavailable,
+  type ClientAddress,
+  type Clock,
+  coarseWait,
+  LocalDenials,
+  type Offence,
+  type Random,
+  type Subject,
+  type ThreatScore,
+  type WindowSpec,
+} from '@replyx/core';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
+import type { GatewayConfig, RateLimit } from '../config/gateway-config.js';
+
+/** The windows that are judged by address, assistant or API key; their names are stable, in metrics as in keys. */
+export type LimitName = 'connects' | 'auth_failures' | 'http' | 'sessions' | 'assistant_sessions' | 'api';
+
+/** What an address is told before anything is done for it. */
+export type AddressRefusal =
+  | { readonly status: 403; readonly reason: 'banned' }
+  | { readonly status: 429; readonly reason: 'limited'; readonly retryAfterMs: number };
+
+export type Taken =
+  | { readonly status: 'taken' }
+  | { readonly status: 'limited'; readonly retryAfterMs: number }
+  /** The backplane is away. */
+  | { readonly status: 'unavailable' };
+
+export interface AddressGuardParts {
+  readonly limiter: Backplane['limiter'];
+  readonly rateLimits: GatewayConfig['rateLimits'];
+  readonly threat: Pick<ThreatScore, 'note'>;
+  /** Whether the address is banned now, by this node's own list. */
+  readonly isBanned: (address: ClientAddress) => boolean;
+  readonly isAway: () => boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A window refused, or in a dry run would have. */
+  readonly onLimited: (limit: LimitName, subject: Subject, dryRun: boolean) => void;
+}
+
+/** A denied address offends again with every so many attempts. */
+const HITS_AN_OFFENCE = 10;
+const TAKEN: Taken = { status: 'taken' };
+
+/**
+ * What stands between an address and the dear parts of a node: the bans, the node's own denials, then the cluster's windows. While the
+ * backplane is away a limiter in memory bounds how many attempts of an address get as far as being told so.
+ */
+export class AddressGuard {
+  readonly denials: LocalDenials;
+  private readonly parts: AddressGuardParts;
+  private readonly insurance: RateLimiterMemory | undefined;
+
+  constructor(parts: AddressGuardParts) {
+    const { clock, rateLimits } = parts;
+    this.parts = parts;
+    this.denials = new LocalDenials(clock, rateLimits.maxAddresses);
+    const { limit, windowMs } = rateLimits.connects;
+    this.insurance =
+      limit === 0 ? undefined : new RateLimiterMemory({ points: limit, duration: Math.ceil(windowMs / 1000) });
+  }
+
+  /** At once, without a wait; for every attempt before anything else is looked at. */
+  screen(address: ClientAddress): AddressRefusal | undefined {
+    if (this.parts.isBanned(address)) return { status: 403, reason: 'banned' };
+    const leftMs = this.denials.check(address.key);
+    if (leftMs === undefined) return undefined;
+    if (this.denials.hits(address.key) % HITS_AN_OFFENCE === 0) this.parts.threat.note(address.key, 'limit_hit');
+    return { status: 429, reason: 'limited', retryAfterMs: coarseWait(leftMs, this.parts.random) };
+  }
+
+  /** One connect of an address: a socket, an event stream, a session that is resumed or refreshed. */
+  connect(address: ClientAddress): Promise<Taken> {
+    return this.takeByAddress(address, [this.spec('connects', 1), this.spec('auth_failures', 0)]);
+  }
+
+  /** One request of the public HTTP routes. */
+  request(address: ClientAddress): Promise<Taken> {
+    return this.takeByAddress(address, [this.spec('http', 1), this.spec('auth_failures', 0)]);
+  }
+
+  /** One new dialog, of an address and of an assistant; `limit` is the assistant's own, where it has one. */
+  async newDialog(address: ClientAddress, assistantId: string, limit?: number): Promise<Taken> {
+    const byAddress = await this.takeByAddress(address, [this.spec('sessions', 1)], false);
+    if (byAddress.status !== 'taken') return byAddress;
+    const spec = this.spec('assistant_sessions', 1);
+    return this.take({ kind: 'a', key: assistantId }, [limit === undefined ? spec : { ...spec, limit }]);
+  }
+
+  /** One request with an API key; the key itself is not told to the store. */
+  apiRequest(key: string): Promise<Taken> {
+    return this.take({ kind: 'k', key: createHash('sha256').update(key).digest('base64url').slice(0, 22) }, [
+      this.spec('api', 1),
+    ]);
+  }
+
+  /** A credential of the address was refused. `foreignOrigin`: the attempt came from a page of an unknown domain. */
+  async failed(address: ClientAddress, offence: Offence, foreignOrigin: boolean): Promise<void> {
+    this.parts.threat.note(address.key, offence, foreignOrigin);
+    await this.takeByAddress(address, [this.spec('auth_failures', 1)]);
+  }
+
+  private spec(name: LimitName, cost: 0 | 1): WindowSpec {
+    const { limit, windowMs } = this.rateOf(name);
+    return { name, limit, windowMs, cost };
+  }
+
+  private rateOf(name: LimitName): RateLimit {
+    const { rateLimits } = this.parts;
+    switch (name) {
+      case 'connects':
+        return rateLimits.connects;
+      case 'auth_failures':
+        return rateLimits.authFailures;
+      case 'http':
+        return rateLimits.http;
+      case 'sessions':
+        return rateLimits.sessions;
+      case 'assistant_sessions':
+        return rateLimits.assistantSessions;
+      case 'api':
+        return rateLimits.api;
+    }
+  }
+
+  /** `denies`: a refusal keeps the address out before the next upgrade. */
+  private async takeByAddress(address: ClientAddress, specs: readonly WindowSpec[], denies = true): Promise<Taken> {
+    const taken = await this.take({ kind: 'ip', key: address.key }, specs);
+    if (taken.status === 'taken') return taken;
+    if (taken.status === 'limited') {
+      if (denies) this.denials.deny(address.key, taken.retryAfterMs);
+      this.parts.threat.note(address.key, 'limit_hit');
+      return taken;
+    }
+    const mayAsk = await this.mayBeToldAway(address);
+    if (mayAsk) return taken;
+    const retryAfterMs = coarseWait(this.parts.rateLimits.connects.windowMs / 2, this.parts.random);
+    if (denies) this.denials.deny(address.key, retryAfterMs);
+    return { status: 'limited', retryAfterMs };
+  }
+
+  private async take(subject: Subject, specs: readonly WindowSpec[]): Promise<Taken> {
+    const { limiter, rateLimits, isAway, onLimited, random } = this.parts;
+    const active = specs.filter(({ limit }) => limit > 0);
+    if (active.length === 0) return isAway() ? { status: 'unavailable' } : TAKEN;
+    try {
+      const result = await limiter.take(subject, active);
+      if (result.status === 'taken') return TAKEN;
+      onLimited(result.window as LimitName, subject, rateLimits.dryRun);
+      return rateLimits.dryRun ? TAKEN : { status: 'limited', retryAfterMs: coarseWait(result.retryAfterMs, random) };
+    } catch (error) {
+      if (error instanceof BackplaneUnavailable) return { status: 'unavailable' };
+      throw error;
+    }
+  }
+
+  /** Addresses share the slots of a table of fixed size: the library keeps an entry and a timer for each key. */
+  private async mayBeToldAway(address: ClientAddress): Promise<boolean> {
+    if (this.insurance === undefined || this.parts.rateLimits.dryRun) return true;
+    let slot = 0;
+    for (let index = 0; index < address.key.length; index += 1) {
+      slot = (Math.imul(slot, 31) + address.key.charCodeAt(index)) >>> 0;
+    }
+    try {
+      await this.insurance.consume(String(slot % this.parts.rateLimits.maxAddresses));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import {
+  type Backplane,
+  type Ban,
+  type ClientAddress,
+  type Clock,
+  parseNetworks,
+  parseOrigin,
+  type Random,
+  ThreatScore,
+} from '@replyx/core';
+import { CLOSE_CODES, type CloseName, type ConnectionKind } from '@replyx/protocol';
+import type { GatewayConfig } from '../config/gateway-config.js';
+import type { Logger } from '../observability/logger.js';
+import type { Metrics } from '../observability/metrics.js';
+import { createSecurityLog, type SecurityEvent, sampleOf } from '../observability/security-log.js';
+import type { FloodRefusal, Greeting } from '../uws/socket-app.js';
+import { AddressGuard } from './address-guard.js';
+import type { Screening, UpgradeRequest, Verdict } from './admission.js';
+import { createClientAddresses, type PeerRequest } from './client-addresses.js';
+
+export interface GatekeeperParts {
+  readonly config: Pick<GatewayConfig, 'rateLimits' | 'bans' | 'trustedProxies' | 'proxyProtocol'>;
+  readonly backplane: Pick<Backplane, 'limiter' | 'health'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: () => Metrics;
+  readonly isDraining: () => boolean;
+  readonly banOf: (address: ClientAddress) => Ban | undefined;
+  /** Bans an address on all nodes. */
+  readonly ban: (addressKey: string, forMs: number) => Promise<void>;
+  readonly onBug: (error: unknown) => void;
+}
+
+const REFUSAL_EVENTS: Partial<Record<CloseName, SecurityEvent>> = {
+  AUTH_FAILED: 'credential_refused',
+  FORBIDDEN_DOMAIN: 'origin_refused',
+  REVOKED: 'revoked_credential_used',
+  NOT_FOUND: 'id_probed',
+};
+
+export interface Gatekeeper {
+  readonly guard: AddressGuard;
+  readonly threat: ThreatScore;
+  /** The first look at a request: where it comes from, and whether that is refused at once. */
+  greet(peer: PeerRequest): Greeting;
+  /** Counts a verdict, and logs what is of interest to security. */
+  note(kind: ConnectionKind, verdict: FloodRefusal | Screening | Verdict | 'gone', request?: UpgradeRequest): void;
+  stop(): void;
+}
+
+/** A header that names an origin, as it may stand in a log line. */
+const shownOrigin = (origin: string | undefined): string | undefined =>
+  origin === undefined ? undefined : (parseOrigin(origin)?.canonical ?? sampleOf(origin));
+
+/** Wires what decides by address, and writes each of its events' metric and log line together. */
+export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
+  const { config, backplane, clock, random, metrics } = parts;
+  const log = createSecurityLog(parts.logger, clock);
+  const threat = new ThreatScore({
+    limiter: backplane.limiter,
+    clock,
+    banScore: config.bans.score,
+    allow: parseNetworks([...config.bans.allow, ...config.trustedProxies]),
+    maxAddresses: config.rateLimits.maxAddresses,
+    ban: parts.ban,
+    onBanned: (address, { score, forMs }) => {
+      metrics().banned();
+      log('address_banned', { address, score, for_seconds: Math.round(forMs / 1000) });
+    },
+    onSpared: (address, why) => {
+      metrics().spared(why);
+      log('ban_spared', {
+        address,
+        why,
+        ...(why === 'allowed'
+          ? {}
+          : { hint: 'if this is a proxy or balancer of yours, name it in WS_TRUSTED_PROXIES' }),
+      });
+    },
+    onBug: parts.onBug,
+  });
+  const guard = new AddressGuard({
+    limiter: backplane.limiter,
+    rateLimits: config.rateLimits,
+    threat,
+    isBanned: (address) => parts.banOf(address) !== undefined,
+    isAway: () => backplane.health().reasons.includes('redis_unreachable'),
+    clock,
+    random,
+    onLimited: (limit, subject, dryRun) => {
+      metrics().limited(limit, dryRun);
+      log('address_limited', {
+        limit,
+        dry_run: dryRun,
+        ...(subject.kind === 'ip'
+          ? { address: subject.key }
+          : subject.kind === 'a'
+            ? { assistant_id: subject.key }
+            : {}),
+      });
+    },
+  });
+  const addressOf = createClientAddresses({
+    trustedProxies: config.trustedProxies,
+    proxyProtocol: config.proxyProtocol,
+  });
+
+  return {
+    guard,
+    threat,
+    greet: (peer) => {
+      if (parts.isDraining()) return { greeting: 'refuse', refusal: { status: 503, reason: 'draining' } };
+      const address = addressOf(peer);
+      const refusal = guard.screen(address);
+      return refusal === undefined ? { greeting: 'welcome', address } : { greeting: 'refuse', refusal };
+    },
+    note: (kind, verdict, request) => {
+      if (verdict === 'gone') {
+        metrics().admission(kind, 'gone', 'gone');
+        return;
+      }
+      if ('screening' in verdict) {
+        if (verdict.screening === 'upgrade') return;
+        metrics().admission(kind, 'refused', verdict.reason);
+        if (verdict.reason !== 'shape' || request === undefined) return;
+        threat.note(request.address.key, 'probed_id');
+        log('suspicious_input', {
+          address: request.address.text,
+          where: 'dialog_id',
+          sample: sampleOf(request.dialogId),
+        });
+        return;
+      }
+      if (!('verdict' in verdict)) {
+        metrics().admission(kind, 'refused', verdict.reason);
+        return;
+      }
+      if (verdict.verdict === 'admit') {
+        metrics().admission(kind, 'admitted', 'none');
+        return;
+      }
+      metrics().admission(kind, 'closed', verdict.reason);
+      metrics().closed(CLOSE_CODES[verdict.code].code);
+      const event = REFUSAL_EVENTS[verdict.code];
+      if (event === undefined || request === undefined) return;
+      log(event, {
+        address: request.address.text,
+        kind,
+        reason: verdict.reason,
+        ...(event === 'origin_refused' ? { origin: shownOrigin(request.origin) } : {}),
+      });
+    },
+    stop: () => threat.stop(),
+  };
+};

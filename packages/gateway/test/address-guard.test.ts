@@ -1,0 +1,144 @@
+import { BackplaneUnavailable, type Offence, type Subject, type TakeResult, type WindowSpec } from '@replyx/core';
+import { fakeClock, seededRandom } from '@replyx/testkit';
+import { describe, expect, it } from 'vitest';
+import { AddressGuard } from '../src/admission/address-guard.js';
+
+const address = (key: string) => ({ text: key, key });
+const ATTACKER = address('203.0.113.9');
+
+const world = (overrides: { connects?: number; dryRun?: boolean; maxAddresses?: number } = {}) => {
+  const clock = fakeClock();
+  const state = {
+    answer: { status: 'taken' } as TakeResult | 'away',
+    banned: new Set<string>(),
+    takes: [] as { subject: Subject; windows: readonly WindowSpec[] }[],
+    noted: [] as [string, Offence, boolean | undefined][],
+    limited: [] as [string, string, boolean][],
+  };
+  const per = (limit: number) => ({ limit, windowMs: 60_000 });
+  const guard = new AddressGuard({
+    limiter: {
+      take: async (subject, windows) => {
+        state.takes.push({ subject, windows });
+        if (state.answer === 'away') throw new BackplaneUnavailable('away');
+        return state.answer;
+      },
+      raise: () => Promise.reject(new Error('not of the guard')),
+      countBan: () => Promise.reject(new Error('not of the guard')),
+    },
+    rateLimits: {
+      connects: per(overrides.connects ?? 3),
+      messages: per(0),
+      frames: per(0),
+      sessions: per(20),
+      authFailures: per(30),
+      assistantSessions: per(600),
+      http: per(300),
+      api: per(5),
+      maxAddresses: overrides.maxAddresses ?? 100,
+      dryRun: overrides.dryRun ?? false,
+    },
+    threat: { note: (key, offence, foreign) => state.noted.push([key, offence, foreign]) },
+    isBanned: ({ key }) => state.banned.has(key),
+    isAway: () => state.answer === 'away',
+    clock,
+    random: seededRandom(7),
+    onLimited: (limit, subject, dryRun) => state.limited.push([limit, subject.key, dryRun]),
+  });
+  return { clock, guard, state };
+};
+
+describe('the address guard', () => {
+  it('takes a connect and looks at the refused credentials in one step', async () => {
+    const { guard, state } = world();
+    expect(await guard.connect(ATTACKER)).toEqual({ status: 'taken' });
+    expect(state.takes).toEqual([
+      {
+        subject: { kind: 'ip', key: ATTACKER.key },
+        windows: [
+          { name: 'connects', limit: 3, windowMs: 60_000, cost: 1 },
+          { name: 'auth_failures', limit: 30, windowMs: 60_000, cost: 0 },
+        ],
+      },
+    ]);
+  });
+
+  it('keeps a limited address out before the next upgrade, without asking anybody, for as long as it was told', async () => {
+    const { clock, guard, state } = world();
+    state.answer = { status: 'refused', window: 'connects', retryAfterMs: 4_000 };
+    const taken = await guard.connect(ATTACKER);
+    if (taken.status !== 'limited') throw new Error('not limited');
+    expect(taken.retryAfterMs).toBeGreaterThanOrEqual(4_000);
+    expect(state.limited).toEqual([['connects', ATTACKER.key, false]]);
+    for (let i = 0; i < 20; i += 1) expect(guard.screen(ATTACKER)).toMatchObject({ status: 429, reason: 'limited' });
+    expect(guard.screen(address('203.0.113.10'))).toBeUndefined();
+    expect(state.takes).toHaveLength(1);
+    // One for the limit, one for every ten attempts against it.
+    expect(state.noted.filter(([, offence]) => offence === 'limit_hit')).toHaveLength(3);
+    clock.advance(taken.retryAfterMs);
+    expect(guard.screen(ATTACKER)).toBeUndefined();
+  });
+
+  it('refuses a banned address first of all', () => {
+    const { guard, state } = world();
+    state.banned.add(ATTACKER.key);
+    expect(guard.screen(ATTACKER)).toEqual({ status: 403, reason: 'banned' });
+  });
+
+  it('admits in a dry run what it would refuse, and says so', async () => {
+    const { guard, state } = world({ dryRun: true });
+    state.answer = { status: 'refused', window: 'connects', retryAfterMs: 4_000 };
+    expect(await guard.connect(ATTACKER)).toEqual({ status: 'taken' });
+    expect(guard.screen(ATTACKER)).toBeUndefined();
+    expect(state.limited).toEqual([['connects', ATTACKER.key, true]]);
+    expect(state.noted).toEqual([]);
+  });
+
+  it('counts a refused credential and notes the offence', async () => {
+    const { guard, state } = world();
+    await guard.failed(ATTACKER, 'failed_token', true);
+    expect(state.noted).toEqual([[ATTACKER.key, 'failed_token', true]]);
+    expect(state.takes[0]?.windows).toEqual([{ name: 'auth_failures', limit: 30, windowMs: 60_000, cost: 1 }]);
+  });
+
+  it('tells so many newcomers of an address that the backplane is away, and then refuses them', async () => {
+    const { guard, state } = world({ connects: 3 });
+    state.answer = 'away';
+    const statuses: string[] = [];
+    for (let i = 0; i < 5; i += 1) statuses.push((await guard.connect(ATTACKER)).status);
+    expect(statuses).toEqual(['unavailable', 'unavailable', 'unavailable', 'limited', 'limited']);
+    expect(guard.screen(ATTACKER)).toMatchObject({ status: 429 });
+    state.answer = { status: 'taken' };
+    expect(await guard.connect(address('198.51.100.1'))).toEqual({ status: 'taken' });
+  });
+
+  it('says that the backplane is away also where every limit is off', async () => {
+    const { guard, state } = world({ connects: 0 });
+    state.answer = 'away';
+    expect(await guard.connect(ATTACKER)).toEqual({ status: 'unavailable' });
+  });
+
+  it('does not deny the address for a limit on new dialogs', async () => {
+    const { guard, state } = world();
+    state.answer = { status: 'refused', window: 'sessions', retryAfterMs: 4_000 };
+    expect(await guard.newDialog(ATTACKER, 'assistant-1')).toMatchObject({ status: 'limited' });
+    expect(guard.screen(ATTACKER)).toBeUndefined();
+  });
+
+  it("counts new dialogs by the assistant's own limit where it has one", async () => {
+    const { guard, state } = world();
+    await guard.newDialog(ATTACKER, 'assistant-1', 7);
+    await guard.newDialog(ATTACKER, 'assistant-1');
+    expect(
+      state.takes.filter(({ subject }) => subject.kind === 'a').map(({ windows }) => windows.map(({ limit }) => limit)),
+    ).toEqual([[7], [600]]);
+  });
+
+  it('names an API key to the store by a digest', async () => {
+    const { guard, state } = world();
+    await guard.apiRequest('a-secret-key');
+    expect(state.takes[0]?.subject.kind).toBe('k');
+    expect(state.takes[0]?.subject.key).toMatch(/^[\w-]{22}$/);
+    expect(JSON.stringify(state.takes)).not.toContain('a-secret-key');
+  });
+});
