@@ -1,4 +1,5 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
+import type { Leases, Limiter } from './guard-ports.js';
 
 /**
  * The ports: what a node needs from outside its process. Each has an in-memory implementation (`./memory`) and one on
@@ -341,6 +342,8 @@ export interface Backplane {
   readonly directory: Directory;
   readonly roster: Roster;
   readonly membership: Membership;
+  readonly limiter: Limiter;
+  readonly leases: Leases;
   health(): BackplaneHealth;
   /** Safe to call twice. */
   close(): Promise<void>;

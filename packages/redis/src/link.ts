@@ -163,7 +163,7 @@ export class Link {
 
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const { stream } = this.#client;
-    const rest = [script.keys, ...keys, ...args] as string[];
+    const rest = [script.keys === 'any' ? keys.length : script.keys, ...keys, ...args] as string[];
     this.#gather();
     return this.#guard(async () => {
       try {
