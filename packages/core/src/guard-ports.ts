@@ -24,13 +24,16 @@ export interface WindowSpec {
 
 export type TakeResult =
   | { readonly status: 'taken' }
-  /** Nothing was counted in any window. `retryAfterMs`: when the window that refused has room again. */
+  /**
+   * Nothing was counted in any window. `window`: the one that refused, and of several the one that takes longest to have room
+   * again, which is in `retryAfterMs`.
+   */
   | { readonly status: 'refused'; readonly window: string; readonly retryAfterMs: number };
 
 export interface RaisedScore {
   /** Points within the window, those just added included. */
   readonly score: number;
-  /** Users with a live connection from the address, counted up to 4. */
+  /** Users with a live connection from the address, counted up to `COUNTED_USERS`. */
   readonly users: number;
   /** Bans of the address that were counted before and are not forgotten. */
   readonly bans: number;
@@ -44,7 +47,10 @@ export interface Limiter {
   take(subject: Subject, windows: readonly WindowSpec[]): Promise<TakeResult>;
   /** Raises the threat score of an address, within a sliding window of the same exactness. */
   raise(addressKey: string, points: number, windowMs: number): Promise<RaisedScore>;
-  /** Counts a ban of the address and clears its score. Resolves how many were counted in `memoryMs`, this one included. */
+  /**
+   * Counts a ban of the address and clears its score. Resolves how many were counted in `memoryMs`, this one included, up to
+   * `COUNTED_BANS`.
+   */
   countBan(addressKey: string, memoryMs: number): Promise<number>;
 }
 
@@ -79,11 +85,15 @@ export type LeaseResult =
 export type Lease = Omit<LeaseRequest, 'atLimit'>;
 
 /**
- * Places are owned by the incarnation: those of a dead one do not count, and no traffic keeps a place alive. A place lasts for the
- * longest life of a connection (`BackplaneOptions.leaseTtlMs`).
+ * Places are owned by the incarnation: those of a dead one do not count, and no traffic keeps a place alive. A place lasts a little
+ * longer than the longest life of a connection (`placeLifetimeMs`), so that one whose release was lost goes too.
  */
 export interface Leases {
-  /** Takes a place in every scope or in none; exact under a simultaneous rush from any number of nodes. Idempotent. */
+  /**
+   * Takes a place in every scope or in none. No limit is ever passed, and one scope is filled exactly under a simultaneous rush
+   * from any number of nodes; a rush for two full scopes at once may leave a place free. Idempotent. When it rejects, places may
+   * be held: the caller releases them.
+   */
   acquire(request: LeaseRequest): Promise<LeaseResult>;
   /** Gives the places back. Idempotent. */
   release(lease: Lease): Promise<void>;
@@ -93,3 +103,10 @@ export interface Leases {
 
 /** The `user` scope's key: the same subject in two tenants is two users. */
 export const leaseKeyOfUser = (tenant: string, role: string, subject: string): string => `${tenant}:${role}:${subject}`;
+
+/** To how many users of an address, and bans of it, a `Limiter` counts. */
+export const COUNTED_USERS = 4;
+export const COUNTED_BANS = 100;
+
+/** How long a place lasts whose release was lost, by `BackplaneOptions.leaseTtlMs`: past the end of any connection. */
+export const placeLifetimeMs = (leaseTtlMs: number): number => leaseTtlMs + Math.ceil(leaseTtlMs / 16) + 2_000;

@@ -1,4 +1,5 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
+import type { Leases, Limiter } from './guard-ports.js';
 import type { Latencies } from './latencies.js';
 
 /**
@@ -344,6 +345,8 @@ export interface Backplane {
   readonly membership: Membership;
   /** How long each kind of operation took; empty where none leaves the process. */
   readonly latencies: Latencies;
+  readonly limiter: Limiter;
+  readonly leases: Leases;
   health(): BackplaneHealth;
   /** Safe to call twice. */
   close(): Promise<void>;

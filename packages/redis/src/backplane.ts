@@ -5,6 +5,8 @@ import { Keys } from './keys.js';
 import type { RedisBackplaneOptions, Settings } from './options.js';
 import { RedisDirectory } from './redis-directory.js';
 import { RedisFanout } from './redis-fanout.js';
+import { RedisLeases } from './redis-leases.js';
+import { RedisLimiter } from './redis-limiter.js';
 import { RedisLog } from './redis-log.js';
 import { RedisMembership } from './redis-membership.js';
 import { RedisRoster } from './redis-roster.js';
@@ -43,6 +45,7 @@ const settle = (options: RedisBackplaneOptions): Settings => {
     probeIntervalMs: options.probeIntervalMs ?? 5_000,
     subscriberSilenceMs: options.subscriberSilenceMs ?? 15_000,
     presenceTtlMs: options.presenceTtlMs ?? 3_600_000,
+    leaseTtlMs: options.leaseTtlMs,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     latencies: new Latencies(),
@@ -93,6 +96,8 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,
+    limiter: new RedisLimiter(keys, topology, state),
+    leases: new RedisLeases(settings, keys, topology, state),
     health: () => health(topology),
     close: async () => {
       stopProbing();

@@ -1,16 +1,19 @@
-import type { Audience, Delivery, LogEntry, PresenceChange, PresentMember, TrackRef } from '@replyx/core';
+import type { Audience, Delivery, EvictionCode, LogEntry, PresenceChange, PresentMember, TrackRef } from '@replyx/core';
 
 /**
  * A channel payload is a header line and the frame's bytes; a log entry's value is the payload of its publication. Scripts
- * write `p`, `j`, `l`, `x` and the `e` of read marks; this file reads all and writes `e`.
+ * write `p`, `j`, `l`, `v`, `x` and the `e` of read marks; this file reads all and writes `e`.
  *
  *     p<epoch>:<offset>:<incarnation>:<request>\n<frame>
  *     e<a all | o operators | v visitors>\n<frame>
  *     j<1 visitors may know | 0>\n<member as JSON>      joined
  *     l<1 | 0>\n<member as JSON>                        left
+ *     v<c CONFLICT_CONNECTION | l CONNECTION_LIMIT>\n<connection>   gave way
  *     x\n                                               erased
  */
 const AUDIENCES: Readonly<Record<string, Audience>> = { a: 'all', o: 'operators', v: 'visitors' };
+
+const EVICTIONS: Readonly<Record<string, EvictionCode>> = { c: 'CONFLICT_CONNECTION', l: 'CONNECTION_LIMIT' };
 
 const LINE_END = 10;
 
@@ -61,6 +64,10 @@ export const decodeDelivery = (ref: TrackRef, payload: Buffer): Delivery | undef
     case 'j':
     case 'l':
       return { kind: 'presence', dialogId: ref.dialogId, change: presence(header, body) };
+    case 'v': {
+      const code = EVICTIONS[header[1] ?? ''];
+      return code && { kind: 'evicted', dialogId: ref.dialogId, connectionId: body.toString('utf8'), code };
+    }
     case 'x':
       return { kind: 'erased', dialogId: ref.dialogId };
     default:

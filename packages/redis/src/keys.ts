@@ -1,4 +1,4 @@
-import type { PublicationSender } from '@replyx/core';
+import type { LeaseScope, PublicationSender, Subject } from '@replyx/core';
 import type { Track } from '@replyx/protocol';
 import { slotOfTag } from './slot.js';
 
@@ -16,6 +16,19 @@ const encoded = (text: string): string => Buffer.from(text, 'utf8').toString('ba
 
 const NODES = 'nodes';
 
+const scopeTag = (kind: LeaseScope['kind'], key: string): string => {
+  switch (kind) {
+    case 'user':
+      return `u:${encoded(key)}`;
+    case 'address':
+      return `ip:${key}`;
+    case 'assistant':
+      return `a:${key}`;
+    case 'cluster':
+      return NODES;
+  }
+};
+
 /** Every key and channel of one dialog. */
 export interface DialogKeys {
   readonly partition: number;
@@ -27,6 +40,29 @@ export interface DialogKeys {
   channel(track: Track): string;
   window(sender: PublicationSender): string;
   idempotency(track: Track, sender: PublicationSender, id: string): string;
+}
+
+/** The windows of one subject, in one slot. */
+export interface SubjectKeys {
+  readonly slot: number;
+  /** A list of times, or a hash of buckets. */
+  window(name: string, form: 'list' | 'buckets'): string;
+}
+
+/** Of one address; in the slot of its windows and places. */
+export interface AddressKeys {
+  readonly slot: number;
+  readonly score: string;
+  readonly bans: string;
+  users(incarnation: string): string;
+}
+
+/** The places of one scope, in one slot. */
+export interface ScopeKeys {
+  readonly slot: number;
+  readonly counts: string;
+  places(incarnation: string): string;
+  users(incarnation: string): string;
 }
 
 /** Every key name of the deployment; nothing else builds one. */
@@ -93,6 +129,36 @@ export class Keys {
 
   assistantSlot(assistantId: string): number {
     return slotOfTag(`a:${assistantId}`);
+  }
+
+  subject({ kind, key }: Subject): SubjectKeys {
+    const tag = `${kind}:${key}`;
+    const base = `${this.#prefix}:{${tag}}`;
+    return {
+      slot: slotOfTag(tag),
+      window: (name, form) => `${base}:${form === 'list' ? 'w' : 'b'}:${name}`,
+    };
+  }
+
+  address(addressKey: string): AddressKeys {
+    const base = `${this.#prefix}:{ip:${addressKey}}`;
+    return {
+      slot: slotOfTag(`ip:${addressKey}`),
+      score: `${base}:score`,
+      bans: `${base}:bans`,
+      users: (incarnation) => `${base}:users:${incarnation}`,
+    };
+  }
+
+  scope({ kind, key }: Pick<LeaseScope, 'kind' | 'key'>): ScopeKeys {
+    const tag = scopeTag(kind, key);
+    const base = `${this.#prefix}:{${tag}}`;
+    return {
+      slot: slotOfTag(tag),
+      counts: `${base}:places`,
+      places: (incarnation) => `${base}:places:${incarnation}`,
+      users: (incarnation) => `${base}:users:${incarnation}`,
+    };
   }
 
   get beats(): string {

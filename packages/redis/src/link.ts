@@ -165,7 +165,7 @@ export class Link {
     const { stream } = this.#client;
     const { clock, latencies } = this.#settings;
     const sinceMs = clock.monotonicMs();
-    const rest = [script.keys, ...keys, ...args] as string[];
+    const rest = [script.keys === 'any' ? keys.length : script.keys, ...keys, ...args] as string[];
     this.#gather();
     return this.#guard(async () => {
       try {

@@ -55,6 +55,7 @@ export interface Settings {
   readonly probeIntervalMs: number;
   readonly subscriberSilenceMs: number;
   readonly presenceTtlMs: number;
+  readonly leaseTtlMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly latencies: Latencies;

@@ -51,7 +51,7 @@ export class RedisRoster implements Roster {
   }
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const { dialogId, connectionId, member, claim } = request;
+    const { dialogId, connectionId, member, claim, clientId = '', limit = 0, atLimit = 'refuse' } = request;
     const { incarnation, nodeId, presenceTtlMs } = this.#settings;
     const { keys, link } = this.#dialog(dialogId);
     const reply = (await link.run(
@@ -81,6 +81,9 @@ export class RedisRoster implements Roster {
         presenceTtlMs,
         LIFETIMES.heldMs,
         BOUNDS.presenceUsers,
+        clientId,
+        limit,
+        atLimit,
       ],
     )) as (Buffer | number)[];
     return decodeRegistered(reply.map((item) => (typeof item === 'number' ? item : item.toString('utf8'))));
@@ -101,9 +104,16 @@ export class RedisRoster implements Roster {
     const reply = ((await link.command('HGETALL', keys.conns)) as Buffer[]).map(String);
     const found: RosterConnection[] = [];
     for (let index = 0; index + 1 < reply.length; index += 2) {
-      const [incarnation = '', , , nodeId = '', member = ''] = (reply[index + 1] ?? '').split('\n');
+      const [incarnation = '', , , nodeId = '', , clientId = '', member = ''] = (reply[index + 1] ?? '').split('\n');
       if (!this.#state.live.includes(`\n${incarnation}\n`)) continue;
-      found.push({ dialogId, connectionId: reply[index] ?? '', member: parseMember(member), incarnation, nodeId });
+      found.push({
+        dialogId,
+        connectionId: reply[index] ?? '',
+        member: parseMember(member),
+        ...(clientId === '' ? {} : { clientId }),
+        incarnation,
+        nodeId,
+      });
     }
     return found;
   }
@@ -177,7 +187,12 @@ export class RedisRoster implements Roster {
         this.#state.live,
         presenceTtlMs,
         LIFETIMES.heldMs,
-        ...connections.flatMap(({ connectionId, member }) => [connectionId, userOf(member), memberJson(member)]),
+        ...connections.flatMap(({ connectionId, member, clientId = '' }) => [
+          connectionId,
+          userOf(member),
+          memberJson(member),
+          clientId,
+        ]),
       ],
     );
     return Number(restored);
@@ -220,6 +235,7 @@ export class RedisRoster implements Roster {
 }
 
 const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult => {
+  if (reply[0] === 'full') return { status: 'full' };
   if (reply[0] !== 'registered') return { status: 'not_found' };
   const dialog = decodeDialog(reply.slice(1, 5).map(String));
   if (dialog === undefined) return { status: 'not_found' };

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 /** One Lua script; its file documents KEYS, ARGV and result. */
 export interface Script {
   readonly name: string;
-  readonly keys: number;
+  /** How many keys it takes; `any`: its file says which follow. */
+  readonly keys: number | 'any';
   readonly text: string;
   readonly sha: string;
 }
@@ -15,7 +16,7 @@ const read = (path: string): string => readFileSync(new URL(`./scripts/${path}.l
 const compose = (name: string): string =>
   read(name).replace(/^-- @include (\S+)$/gm, (_, part: string) => read(`lib/${part}`));
 
-const script = (name: string, keys: number): Script => {
+const script = (name: string, keys: number | 'any'): Script => {
   const text = compose(name);
   return { name, keys, text, sha: createHash('sha1').update(text).digest('hex') };
 };
@@ -33,4 +34,10 @@ export const SCRIPTS = {
   beat: script('beat', 3),
   forget: script('forget', 2),
   run: script('run', 2),
+  take: script('take', 'any'),
+  raise: script('raise', 'any'),
+  countBan: script('count-ban', 2),
+  lease: script('lease', 'any'),
+  release: script('release', 3),
+  restore: script('restore', 3),
 } as const;

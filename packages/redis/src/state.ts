@@ -9,3 +9,6 @@ export interface NodeState {
 }
 
 export const liveLines = (incarnations: readonly string[]): string => `\n${incarnations.join('\n')}\n`;
+
+/** The live incarnations that `live` names. */
+export const liveNames = (live: string): string[] => live.split('\n').filter((name) => name !== '');

@@ -2,8 +2,11 @@ import type { Track } from '@replyx/protocol';
 import type { Clock, Random } from '../clock.js';
 import { Latencies } from '../latencies.js';
 import type { Backplane, BackplaneOptions, Delivery, TrackRef } from '../ports.js';
+import { collect, LONGEST_WINDOW_MS } from './collect.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
+import { MemoryLeases } from './leases.js';
+import { MemoryLimiter } from './limiter.js';
 import { MemoryLog } from './log.js';
 import { MemoryMembership } from './membership.js';
 import { channelOf, MemoryNode } from './node.js';
@@ -22,11 +25,9 @@ export interface MemorySnapshot {
   readonly data: Data;
 }
 
-/** How many operations pass between two looks for expired dialogs, and how many dialogs a look visits. */
+/** How many operations pass between two looks for what has expired, and how much a look visits: more than came meanwhile. */
 const COLLECT_EVERY = 32;
-const COLLECT_AT_ONCE = 16;
-/** Idle windows are dropped after the longest that a configuration makes sense with. */
-const LONGEST_WINDOW_MS = 3_600_000;
+const COLLECT_AT_ONCE = 64;
 
 /** Backplanes of several nodes in one process. Nothing is shared beyond it, and nothing survives it. */
 export class MemoryCluster {
@@ -37,7 +38,7 @@ export class MemoryCluster {
   data: Data = emptyData();
   #outage = false;
   #operations = 0;
-  #collecting: Iterator<[string, Dialog]> | undefined;
+  #collecting: Iterator<void> | undefined;
   readonly #random: Random;
   readonly #nodes = new Set<MemoryNode>();
   readonly #channels = new Map<string, Set<MemoryNode>>();
@@ -60,6 +61,8 @@ export class MemoryCluster {
       roster: new MemoryRoster(this, node),
       membership: new MemoryMembership(this, node),
       latencies: new Latencies(),
+      limiter: new MemoryLimiter(this, node),
+      leases: new MemoryLeases(this, node),
       health: () => {
         const reasons: string[] = [];
         if (this.#outage || node.gone) reasons.push('redis_unreachable');
@@ -189,17 +192,13 @@ export class MemoryCluster {
     this.#nodes.delete(node);
   }
 
-  /** Visits a few dialogs at a time, so that those nobody asks for go too. */
+  /** Visits a little at a time, so that what nobody asks for goes too. */
   #collect(): void {
-    this.#collecting ??= this.data.dialogs.entries();
+    this.#collecting ??= collect(this.data, () => this.nowMs);
     for (let visited = 0; visited < COLLECT_AT_ONCE; visited++) {
-      const next = this.#collecting.next();
-      if (next.done === true) {
-        this.#collecting = undefined;
-        return;
-      }
-      const [dialogId, dialog] = next.value;
-      if (expireDialog(dialog, this.nowMs, LONGEST_WINDOW_MS)) this.data.dialogs.delete(dialogId);
+      if (this.#collecting.next().done !== true) continue;
+      this.#collecting = undefined;
+      return;
     }
   }
 }

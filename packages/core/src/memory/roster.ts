@@ -1,6 +1,7 @@
 import { BOUNDS } from '@replyx/protocol';
 import type {
   DialogClaim,
+  EvictionCode,
   MarkRequest,
   Member,
   PresenceChange,
@@ -15,7 +16,7 @@ import type {
 import type { MemoryCluster } from './cluster.js';
 import { recordOf } from './directory.js';
 import type { MemoryNode } from './node.js';
-import { type Dialog, type Meta, userOf } from './store.js';
+import { type Connection, type Dialog, type Meta, userOf } from './store.js';
 
 export class MemoryRoster implements Roster {
   readonly #cluster: MemoryCluster;
@@ -32,13 +33,19 @@ export class MemoryRoster implements Roster {
     const known = this.#cluster.dialog(dialogId);
     const fixed = settleClaim(known?.meta, claim);
     if (fixed === undefined) return { status: 'not_found' };
+    const evicted = this.#makeRoom(known, request);
+    if (evicted === undefined) return { status: 'full' };
     const dialog = known ?? this.#cluster.ensureDialog(dialogId);
     const meta = this.#cluster.ensureMeta(dialog);
     Object.assign(meta, fixed);
     this.#extend(meta);
     const user = userOf(member);
     const before = this.#isPresent(dialog, user, this.#node.live);
-    dialog.connections.set(connectionId, this.#connection(member));
+    for (const [gone, code] of evicted) {
+      dialog.connections.delete(gone);
+      this.#cluster.send({ dialogId, track: 'main' }, { kind: 'evicted', dialogId, connectionId: gone, code });
+    }
+    dialog.connections.set(connectionId, this.#connection(member, request.clientId));
     const present = this.#present(dialog, member);
     const self = present[0] as PresentMember;
     if (!before) this.#tell(dialogId, 'join', self);
@@ -66,10 +73,11 @@ export class MemoryRoster implements Roster {
     const connections = [...(this.#cluster.dialog(dialogId)?.connections ?? [])];
     return connections
       .filter(([, { incarnation }]) => this.#node.live.has(incarnation))
-      .map(([connectionId, { incarnation, nodeId, member }]) => ({
+      .map(([connectionId, { incarnation, nodeId, member, clientId }]) => ({
         dialogId,
         connectionId,
         member,
+        ...(clientId === undefined ? {} : { clientId }),
         incarnation,
         nodeId,
       }));
@@ -124,21 +132,45 @@ export class MemoryRoster implements Roster {
   async renew(connections: readonly RegisteredConnection[]): Promise<number> {
     this.#cluster.enter(this.#node);
     let restored = 0;
-    for (const { dialogId, connectionId, member } of connections) {
+    for (const { dialogId, connectionId, member, clientId } of connections) {
       const dialog = this.#cluster.ensureDialog(dialogId);
       if (dialog.meta !== undefined) this.#extend(dialog.meta);
       if (dialog.connections.has(connectionId)) continue;
       const before = this.#isPresent(dialog, userOf(member), this.#node.live);
-      dialog.connections.set(connectionId, this.#connection(member));
+      dialog.connections.set(connectionId, this.#connection(member, clientId));
       restored++;
       if (!before) this.#tell(dialogId, 'join', { ...copyOf(member), wrote: wrote(dialog, member) });
     }
     return restored;
   }
 
-  #connection(member: Member): { incarnation: string; nodeId: string; member: Member } {
+  #connection(member: Member, clientId: string | undefined): Connection {
     const { incarnation, nodeId } = this.#node.options;
-    return { incarnation, nodeId, member: copyOf(member) };
+    return { incarnation, nodeId, member: copyOf(member), clientId };
+  }
+
+  /** Who gives way, and why; `undefined` where the dialog is full. `register.lua` says the same. */
+  #makeRoom(
+    dialog: Dialog | undefined,
+    { connectionId, member, clientId, limit = 0, atLimit }: RegisterRequest,
+  ): Map<string, EvictionCode> | undefined {
+    const evicted = new Map<string, EvictionCode>();
+    const user = userOf(member);
+    let live = 0;
+    let oldest: string | undefined;
+    for (const [id, other] of dialog?.connections ?? []) {
+      if (id === connectionId) continue;
+      const isOwn = userOf(other.member) === user;
+      if (isOwn && clientId !== undefined && other.clientId === clientId) {
+        evicted.set(id, 'CONFLICT_CONNECTION');
+      } else if (this.#node.live.has(other.incarnation)) {
+        live++;
+        if (isOwn) oldest ??= id;
+      }
+    }
+    if (limit <= 0 || live < limit) return evicted;
+    if (atLimit !== 'replace' || oldest === undefined) return undefined;
+    return evicted.set(oldest, 'CONNECTION_LIMIT');
   }
 
   #extend(meta: Meta): void {

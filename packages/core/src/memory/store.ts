@@ -1,5 +1,7 @@
 import type { Track } from '@replyx/protocol';
 import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
+import type { Scope } from './leases.js';
+import type { StoredWindow } from './window.js';
 
 /**
  * What the in-memory cluster holds, key by key as Redis would, so that each can expire alone. Plain data: a snapshot is a
@@ -41,6 +43,7 @@ export interface Connection {
   incarnation: string;
   nodeId: string;
   member: Member;
+  clientId?: string | undefined;
 }
 
 export interface Mark {
@@ -59,6 +62,7 @@ export interface Dialog {
   /** Managers who have written in the main track. */
   writers: Set<string>;
   marks: Map<string, Mark>;
+  /** In the order of registration. */
   connections: Map<string, Connection>;
 }
 
@@ -71,9 +75,21 @@ export interface Data {
   dialogs: Map<string, Dialog>;
   assistants: Map<string, AssistantRecord>;
   beats: Map<string, Beat>;
+  /** By subject and name; a threat score is one of them. */
+  windows: Map<string, StoredWindow>;
+  /** Bans of an address: until when each is remembered, oldest first. */
+  bans: Map<string, number[]>;
+  places: Map<string, Scope>;
 }
 
-export const emptyData = (): Data => ({ dialogs: new Map(), assistants: new Map(), beats: new Map() });
+export const emptyData = (): Data => ({
+  dialogs: new Map(),
+  assistants: new Map(),
+  beats: new Map(),
+  windows: new Map(),
+  bans: new Map(),
+  places: new Map(),
+});
 
 export const emptyDialog = (): Dialog => ({
   meta: undefined,

@@ -6,6 +6,7 @@
 --   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of a manager (`manager:<id as JSON>`) or ''
 -- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms}, {'conflict' | 'stale_fence' | 'closed' | 'not_found'}
 -- @include time
+-- @include window
 -- @include settle
 -- @include present
 
@@ -43,22 +44,14 @@ if fence and held and fence < held then
   return { 'stale_fence' }
 end
 
--- The window is a list of the times of the last `limit` admissions, newest first: it is full while the oldest of them lies
--- within the window. Exact, and O(1). Times are whole milliseconds, so an age equal to the window may be shorter than it.
 local now = nowMs()
 local limit = tonumber(ARGV[15])
 local windowMs = tonumber(ARGV[16])
 if limit > 0 then
-  local oldest = redis.call('LINDEX', window, limit - 1)
-  if oldest then
-    local age = now - tonumber(oldest)
-    if age < -windowMs then
-      -- The clock was set back by more than the window: these times mean nothing any more.
-      redis.call('DEL', window)
-    elseif age <= windowMs then
-      redis.call('DEL', idem)
-      return { 'rate_limited', math.min(windowMs + 1 - age, windowMs + 1) }
-    end
+  local wait = listWait(window, limit, windowMs, 1, now)
+  if wait > 0 then
+    redis.call('DEL', idem)
+    return { 'rate_limited', wait }
   end
 end
 
@@ -84,14 +77,7 @@ end
 redis.call(ARGV[9], KEYS[3], bytes)
 
 if limit > 0 then
-  local length = redis.call('LPUSH', window, string.format('%.0f', now))
-  if length > limit then
-    redis.call('LTRIM', window, 0, limit - 1)
-  end
-  -- Reading the lifetime is cheaper than setting it: a read is neither logged nor replicated.
-  if length == 1 or redis.call('PTTL', window) <= windowMs then
-    redis.call('PEXPIRE', window, windowMs * 2)
-  end
+  listAdd(window, limit, windowMs, 1, now)
 end
 if redis.call('PTTL', log) < tonumber(ARGV[20]) then
   redis.call('PEXPIRE', log, ARGV[21])

@@ -2,8 +2,9 @@
 -- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel
 -- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 connection, 4 incarnation, 5 node id, 6 user, 7 member as JSON, 8 live incarnations,
 --   9 tenant, 10 assistant or '', 11 visitor or '', 12 allowed assistants in lines or '' for any, 13 'strict' or 'open',
---   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list
--- Result {'not_found'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
+--   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list, 17 client id or '',
+--   18 most live connections or 0, 19 'refuse' or 'replace'
+-- Result {'not_found'}, {'full'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
 --   may know, '1' where this member wrote, members listed, then for each its JSON and '0'|'1', then for each mark its track
 --   'm'|'i', its offset, its member's JSON and '0'|'1'}
 -- @include time
@@ -48,6 +49,59 @@ end
 if ARGV[12] ~= '' and not (assistant and string.find(ARGV[12], '\n' .. assistant .. '\n', 1, true)) then
   return { 'not_found' }
 end
+
+-- One look at everybody, before anything is written.
+local wrote = wroteFlag(writers, user)
+local listed = { ARGV[7], wrote }
+local most = tonumber(ARGV[16])
+local counted = { [user] = true }
+local members, visible = 1, wrote == '1' and 1 or 0
+local before = false
+local others = 0
+local evicted = {}
+local oldest, oldestSince
+local all = redis.call('HGETALL', conns)
+for i = 1, #all, 2 do
+  local value = all[i + 1]
+  local incarnation, other = userOf(value)
+  local lives = isLive(live, incarnation)
+  if other == user then
+    before = before or lives
+    if all[i] ~= ARGV[3] then
+      local since, client = cameAs(value)
+      if ARGV[17] ~= '' and client == ARGV[17] then
+        evicted[#evicted + 1] = { all[i], 'c' }
+      elseif lives then
+        others = others + 1
+        if not oldest or tonumber(since) < oldestSince then
+          oldest, oldestSince = all[i], tonumber(since)
+        end
+      end
+    end
+  elseif lives then
+    others = others + 1
+    if not counted[other] then
+      counted[other] = true
+      local flag = wroteFlag(writers, other)
+      members = members + 1
+      if flag == '1' then
+        visible = visible + 1
+      end
+      if members <= most then
+        listed[#listed + 1] = memberOf(value)
+        listed[#listed + 1] = flag
+      end
+    end
+  end
+end
+local limit = tonumber(ARGV[18])
+if limit > 0 and others >= limit then
+  if ARGV[19] ~= 'replace' or not oldest then
+    return { 'full' }
+  end
+  evicted[#evicted + 1] = { oldest, 'l' }
+end
+
 if #changes > 0 then
   local new = redis.call('EXISTS', meta) == 0
   redis.call('HSET', meta, unpack(changes))
@@ -56,37 +110,15 @@ if #changes > 0 then
   end
 end
 redis.call('PEXPIRE', meta, ARGV[14], 'GT')
-
-local value = ARGV[4] .. '\n' .. user .. '\n' .. string.format('%.0f', nowMs()) .. '\n' .. ARGV[5] .. '\n' .. ARGV[7]
-local all = redis.call('HVALS', conns)
-redis.call('HSET', conns, ARGV[3], value)
+for i = 1, #evicted do
+  redis.call('HDEL', conns, evicted[i][1])
+  redis.call(ARGV[1], KEYS[6], 'v' .. evicted[i][2] .. '\n' .. evicted[i][1])
+end
+local now = string.format('%.0f', nowMs())
+redis.call('HSET', conns, ARGV[3], valueOf(ARGV[4], user, now, ARGV[5], now, ARGV[17], ARGV[7]))
 redis.call('PEXPIRE', conns, ARGV[14])
 redis.call('SADD', held, ARGV[2])
 redis.call('PEXPIRE', held, ARGV[15])
-
-local wrote = wroteFlag(writers, user)
-local listed = { ARGV[7], wrote }
-local most = tonumber(ARGV[16])
-local counted = { [user] = true }
-local members, visible = 1, wrote == '1' and 1 or 0
-local before = false
-for i = 1, #all do
-  local incarnation, other = userOf(all[i])
-  if other == user then
-    before = before or isLive(live, incarnation)
-  elseif not counted[other] and isLive(live, incarnation) then
-    counted[other] = true
-    local flag = wroteFlag(writers, other)
-    members = members + 1
-    if flag == '1' then
-      visible = visible + 1
-    end
-    if members <= most then
-      listed[#listed + 1] = memberOf(all[i])
-      listed[#listed + 1] = flag
-    end
-  end
-end
 if not before then
   redis.call(ARGV[1], KEYS[6], 'j' .. wrote .. '\n' .. ARGV[7])
 end

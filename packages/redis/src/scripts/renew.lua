@@ -1,7 +1,7 @@
 -- Renews the lifetime of what a dialog's connections need, and restores registrations that are lost.
 -- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 main channel
 -- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 incarnation, 4 node id, 5 live incarnations, 6 lifetime of what connections need (ms),
---   7 lifetime of the held set (ms), then for each connection: id, user, member as JSON
+--   7 lifetime of the held set (ms), then for each connection: id, user, member as JSON, client id or ''
 -- Result how many were restored
 -- @include time
 -- @include present
@@ -9,9 +9,11 @@
 local conns = KEYS[2]
 local stamp = string.format('%.0f', nowMs())
 local restored = 0
-for i = 8, #ARGV, 3 do
+for i = 8, #ARGV, 4 do
   local connection, user, member = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local value = ARGV[3] .. '\n' .. user .. '\n' .. stamp .. '\n' .. ARGV[4] .. '\n' .. member
+  local known = redis.call('HGET', conns, connection)
+  local since = known and cameAs(known) or stamp
+  local value = valueOf(ARGV[3], user, stamp, ARGV[4], since, ARGV[i + 3], member)
   -- Written even where it is there: the fresh time tells a sweeper which takes this incarnation for dead to leave it.
   if redis.call('HSET', conns, connection, value) == 1 then
     restored = restored + 1

@@ -5,11 +5,11 @@
 -- @include present
 
 local value = redis.call('HGET', KEYS[1], ARGV[3])
-if not value then
-  return 0
+local _, user
+if value then
+  redis.call('HDEL', KEYS[1], ARGV[3])
+  _, user = userOf(value)
 end
-redis.call('HDEL', KEYS[1], ARGV[3])
-local _, user = userOf(value)
 local present, holds = false, false
 local all = redis.call('HVALS', KEYS[1])
 for i = 1, #all do
@@ -17,8 +17,12 @@ for i = 1, #all do
   holds = holds or incarnation == ARGV[4]
   present = present or (other == user and isLive(ARGV[5], incarnation))
 end
+-- Also for one that had given way to another before it came here.
 if not holds then
   redis.call('SREM', KEYS[2], ARGV[2])
+end
+if not value then
+  return 0
 end
 if not present then
   redis.call(ARGV[1], KEYS[4], 'l' .. wroteFlag(KEYS[3], user) .. '\n' .. memberOf(value))

@@ -1,5 +1,7 @@
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
+import { describeLeasesContract } from './leases-contract.js';
+import { describeLimiterContract } from './limiter-contract.js';
 import { describeLogContract } from './log-contract.js';
 import { describeMembershipContract } from './membership-contract.js';
 import { describeRosterContract } from './roster-contract.js';
@@ -9,6 +11,8 @@ export * from './world.js';
 export {
   describeDirectoryContract,
   describeFanoutContract,
+  describeLeasesContract,
+  describeLimiterContract,
   describeLogContract,
   describeMembershipContract,
   describeRosterContract,
@@ -21,4 +25,6 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeDirectoryContract(name, makeWorld);
   describeRosterContract(name, makeWorld);
   describeMembershipContract(name, makeWorld);
+  describeLimiterContract(name, makeWorld);
+  describeLeasesContract(name, makeWorld);
 };

@@ -1,5 +1,10 @@
--- A value of the conns hash is five lines: incarnation, user (`<role>:<id as JSON>`), time of writing (ms), node id, member as
--- JSON. None of them holds a line end. `live` is '\n' .. incarnations joined by '\n' .. '\n'.
+-- A value of the conns hash is seven lines: incarnation, user (`<role>:<id as JSON>`), time of writing (ms), node id, time of
+-- registration (ms), client id or '', member as JSON. None of them holds a line end. `live` is '\n' .. incarnations joined by
+-- '\n' .. '\n'.
+
+local function valueOf(incarnation, user, stamp, node, since, client, member)
+  return table.concat({ incarnation, user, stamp, node, since, client, member }, '\n')
+end
 
 local function isLive(live, incarnation)
   return string.find(live, '\n' .. incarnation .. '\n', 1, true) ~= nil
@@ -7,6 +12,11 @@ end
 
 local function userOf(value)
   return string.match(value, '^([^\n]*)\n([^\n]*)\n')
+end
+
+-- Time of registration as text, client id.
+local function cameAs(value)
+  return string.match(value, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)\n([^\n]*)\n')
 end
 
 local function memberOf(value)
