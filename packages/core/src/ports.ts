@@ -1,4 +1,5 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
+import type { Control } from './control-port.js';
 
 /**
  * The ports: what a node needs from outside its process. Each has an in-memory implementation (`./memory`) and one on
@@ -336,6 +337,7 @@ export interface BackplaneHealth {
 }
 
 export interface Backplane {
+  readonly control: Control;
   readonly log: Log;
   readonly fanout: Fanout;
   readonly directory: Directory;

@@ -33,4 +33,9 @@ export const SCRIPTS = {
   beat: script('beat', 3),
   forget: script('forget', 2),
   run: script('run', 2),
+  controlOpen: script('control-open', 2),
+  controlTail: script('control-tail', 2),
+  controlWrite: script('control-write', 4),
+  controlTell: script('control-tell', 2),
+  controlAssistant: script('control-assistant', 3),
 } as const;

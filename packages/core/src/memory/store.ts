@@ -1,4 +1,5 @@
 import type { Track } from '@replyx/protocol';
+import type { ControlEntry, SnapshotEntry } from '../control-port.js';
 import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
 
 /**
@@ -67,13 +68,38 @@ export interface Beat {
   atMs: number;
 }
 
+/** The control stream and snapshot. The stream's entries are numbered from 1; those up to `trimmed` are gone. */
+export interface ControlData {
+  /** Absent: an emptied store, which nobody has asked yet. */
+  epoch: { name: string; run: number; bornMs: number } | undefined;
+  log: { readonly name: string; readonly entry: ControlEntry }[];
+  trimmed: number;
+  /** Name of the newest entry ever; '' before the first. */
+  last: string;
+  entries: Map<string, SnapshotEntry>;
+}
+
 export interface Data {
+  control: ControlData;
   dialogs: Map<string, Dialog>;
   assistants: Map<string, AssistantRecord>;
   beats: Map<string, Beat>;
 }
 
-export const emptyData = (): Data => ({ dialogs: new Map(), assistants: new Map(), beats: new Map() });
+export const emptyControl = (): ControlData => ({
+  epoch: undefined,
+  log: [],
+  trimmed: 0,
+  last: '',
+  entries: new Map(),
+});
+
+export const emptyData = (): Data => ({
+  control: emptyControl(),
+  dialogs: new Map(),
+  assistants: new Map(),
+  beats: new Map(),
+});
 
 export const emptyDialog = (): Dialog => ({
   meta: undefined,

@@ -1,3 +1,4 @@
+import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
 import { describeLogContract } from './log-contract.js';
@@ -7,6 +8,7 @@ import type { MakeWorld } from './world.js';
 
 export * from './world.js';
 export {
+  describeControlContract,
   describeDirectoryContract,
   describeFanoutContract,
   describeLogContract,
@@ -21,4 +23,5 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeDirectoryContract(name, makeWorld);
   describeRosterContract(name, makeWorld);
   describeMembershipContract(name, makeWorld);
+  describeControlContract(name, makeWorld);
 };
