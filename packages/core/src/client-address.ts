@@ -8,7 +8,7 @@ export interface ClientAddress {
   readonly key: string;
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 export type Network = readonly [Address, number];
 
 const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
@@ -48,6 +48,15 @@ const describe = (address: Address): ClientAddress => {
   const network = ipaddr.fromByteArray([...address.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]);
   return { text, key: `${network.toString()}/64` };
 };
+
+/** An address as text, or as the 4 or 16 bytes of a socket's peer; `undefined` where it is none. */
+export const readAddress = (source: string | Uint8Array): Address | undefined => {
+  if (typeof source === 'string') return parse(source);
+  return source.length === 4 || source.length === 16 ? unwrap(ipaddr.fromByteArray([...source])) : undefined;
+};
+
+/** What an address is counted and banned by. */
+export const addressKeyOf = (address: Address): string => describe(address).key;
 
 /**
  * Networks in CIDR notation, or single addresses; `undefined` for an entry that is neither. A network of mapped addresses is the

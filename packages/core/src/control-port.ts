@@ -1,3 +1,4 @@
+import type { CloseName } from '@replyx/protocol';
 import type { AssistantRecord } from './ports.js';
 
 /**
@@ -45,6 +46,8 @@ export interface Ban {
 export interface Tombstone {
   readonly kind: 'lifted';
   readonly id: string;
+  /** What was lifted. */
+  readonly of: 'revocation' | 'ban';
   readonly createdMs: number;
   readonly expiresMs: number;
 }
@@ -59,8 +62,7 @@ export interface Disconnect {
     readonly connectionId?: string | undefined;
     readonly nodeId?: string | undefined;
   };
-  /** A name of the close-code table. */
-  readonly code: string;
+  readonly code: CloseName;
 }
 
 /** An assistant's record as it is now; `record` absent: it was deleted. */
@@ -86,6 +88,8 @@ export interface ControlSnapshot {
   readonly assistants: ReadonlyMap<string, AssistantRecord>;
   /** Time of the store. */
   readonly nowMs: number;
+  /** Since when the store bears this epoch: a younger one may be that of a store which others are still putting in order. */
+  readonly epochAgeMs: number;
 }
 
 export type TailResult =
@@ -94,14 +98,17 @@ export type TailResult =
   | { readonly status: 'lost' };
 
 export interface Control {
-  /** Snapshot and stream in one step. An entry of the same id is replaced. */
-  write(entry: ControlEntry): Promise<void>;
+  /**
+   * Snapshot and stream in one step. An entry of the same id is replaced, but for what would weaken a revocation by writing it
+   * again (see `written`). Resolves the entry as it is stored.
+   */
+  write<E extends ControlEntry>(entry: E): Promise<E>;
   /** Time of the store, in milliseconds. */
   nowMs(): Promise<number>;
-  /** The whole snapshot, without what has expired. */
+  /** The whole snapshot, without what has expired. Mints an epoch where the store has none, or has lost what it had. */
   snapshot(): Promise<ControlSnapshot>;
-  /** What came after the cursor; at once, also when it is nothing. */
+  /** What came after the cursor; at once, also when it is nothing. Page until it is nothing. */
   tail(cursor: ControlCursor): Promise<TailResult>;
-  /** Puts back entries that a store has lost; a tombstone wins over its entry, the later of two expiries over the earlier. */
+  /** Puts back entries that a store has lost, and tells the other nodes of them (see `seeded`). */
   seed(entries: readonly SnapshotEntry[]): Promise<void>;
 }

@@ -55,7 +55,7 @@ export const parseDomain = (entry: string): string | undefined => {
 };
 
 /** A name of one label and an address have no subdomains that could be meant. */
-const hasSubdomains = (domain: string): boolean =>
+export const hasSubdomains = (domain: string): boolean =>
   domain.includes('.') && !IPV4.test(domain) && !domain.startsWith('[');
 
 /** Equal to a domain of the list, or a subdomain of one. */

@@ -1,4 +1,5 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
+import type { Control } from './control-port.js';
 import type { Leases, Limiter } from './guard-ports.js';
 import type { Latencies } from './latencies.js';
 
@@ -338,6 +339,7 @@ export interface BackplaneHealth {
 }
 
 export interface Backplane {
+  readonly control: Control;
   readonly log: Log;
   readonly fanout: Fanout;
   readonly directory: Directory;

@@ -27,6 +27,7 @@ const makeWorld = async (): Promise<World> => {
       return async () => cluster.restore(snapshot, { sameRun: true });
     },
     expire: async (dialogId, what, track) => cluster.expire(dialogId, what, track),
+    trimControl: async () => cluster.trimControl(),
     pass: (ms) => clock.advanceAsync(ms),
     nowMs: async () => clock.nowMs(),
     close: async () => {

@@ -3,6 +3,7 @@ import { ClusterTopology } from './cluster.js';
 import { withDeadline } from './deadline.js';
 import { Keys } from './keys.js';
 import type { RedisBackplaneOptions, Settings } from './options.js';
+import { RedisControl } from './redis-control.js';
 import { RedisDirectory } from './redis-directory.js';
 import { RedisFanout } from './redis-fanout.js';
 import { RedisLeases } from './redis-leases.js';
@@ -85,14 +86,16 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
   }
 
   const log = new RedisLog(settings, keys, topology, publishCommand);
+  const control = new RedisControl(settings, keys, topology);
   const opened = new RedisFanout(settings, keys, topology, publishCommand);
   fanout = opened;
   const stopProbing = probeForEver(topology, settings);
   return {
     address: place,
+    control,
     log,
     fanout: opened,
-    directory: new RedisDirectory(keys, topology, log),
+    directory: new RedisDirectory(keys, topology, log, control),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,

@@ -215,7 +215,7 @@ export class ClusterTopology implements Topology {
   }
 
   #needed(): number[] {
-    return [...this.#keys.slots, this.#keys.nodesSlot];
+    return [...this.#keys.slots, this.#keys.nodesSlot, this.#keys.controlSlot];
   }
 
   async #whenMastersReady(): Promise<void> {

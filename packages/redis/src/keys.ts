@@ -15,6 +15,17 @@ const hash = (text: string): number => {
 const encoded = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
 
 const NODES = 'nodes';
+const CONTROL = 'ctl';
+
+export interface ControlKeys {
+  readonly epoch: string;
+  readonly log: string;
+  readonly revoked: string;
+  readonly revokedExpiries: string;
+  readonly bans: string;
+  readonly bansExpiries: string;
+  readonly assistants: string;
+}
 
 const scopeTag = (kind: LeaseScope['kind'], key: string): string => {
   switch (kind) {
@@ -71,6 +82,7 @@ export class Keys {
   /** Cluster slot by partition. */
   readonly slots: readonly number[];
   readonly nodesSlot = slotOfTag(NODES);
+  readonly controlSlot = slotOfTag(CONTROL);
   readonly #prefix: string;
   readonly #tagged: readonly string[];
 
@@ -123,12 +135,18 @@ export class Keys {
     }
   }
 
-  assistant(assistantId: string): string {
-    return `${this.#prefix}:{a:${assistantId}}`;
-  }
-
-  assistantSlot(assistantId: string): number {
-    return slotOfTag(`a:${assistantId}`);
+  /** What every node must know at once; in one slot, as every write goes to the snapshot and to the stream. */
+  get control(): ControlKeys {
+    const base = `${this.#prefix}:{${CONTROL}}`;
+    return {
+      epoch: `${base}:epoch`,
+      log: `${base}:log`,
+      revoked: `${base}:revoked`,
+      revokedExpiries: `${base}:revoked:exp`,
+      bans: `${base}:bans`,
+      bansExpiries: `${base}:bans:exp`,
+      assistants: `${base}:assistants`,
+    };
   }
 
   subject({ kind, key }: Subject): SubjectKeys {

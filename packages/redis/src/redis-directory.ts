@@ -1,6 +1,6 @@
 import type { AssistantRecord, DialogRecord, Directory } from '@replyx/core';
 import type { Keys } from './keys.js';
-import type { Link } from './link.js';
+import type { RedisControl } from './redis-control.js';
 import type { RedisLog } from './redis-log.js';
 import { SCRIPTS } from './scripts.js';
 import type { Topology } from './topology.js';
@@ -21,25 +21,25 @@ export class RedisDirectory implements Directory {
   readonly #keys: Keys;
   readonly #topology: Topology;
   readonly #log: RedisLog;
+  readonly #control: RedisControl;
 
-  constructor(keys: Keys, topology: Topology, log: RedisLog) {
+  constructor(keys: Keys, topology: Topology, log: RedisLog, control: RedisControl) {
     this.#keys = keys;
     this.#topology = topology;
     this.#log = log;
+    this.#control = control;
   }
 
-  async assistant(assistantId: string): Promise<AssistantRecord | undefined> {
-    const json = await this.#assistantLink(assistantId).command('GET', this.#keys.assistant(assistantId));
-    return json === null ? undefined : (JSON.parse(String(json)) as AssistantRecord);
+  assistant(assistantId: string): Promise<AssistantRecord | undefined> {
+    return this.#control.assistant(assistantId);
   }
 
   async putAssistant(assistantId: string, record: AssistantRecord): Promise<void> {
-    const link = this.#assistantLink(assistantId);
-    await link.command('SET', this.#keys.assistant(assistantId), JSON.stringify(record));
+    await this.#control.setAssistant({ kind: 'assistant', assistantId, record });
   }
 
-  async deleteAssistant(assistantId: string): Promise<boolean> {
-    return (await this.#assistantLink(assistantId).command('DEL', this.#keys.assistant(assistantId))) === 1;
+  deleteAssistant(assistantId: string): Promise<boolean> {
+    return this.#control.setAssistant({ kind: 'assistant', assistantId });
   }
 
   async dialog(dialogId: string): Promise<DialogRecord | undefined> {
@@ -62,9 +62,5 @@ export class RedisDirectory implements Directory {
 
   deleteDialog(dialogId: string): Promise<boolean> {
     return this.#log.remove(dialogId, false);
-  }
-
-  #assistantLink(assistantId: string): Link {
-    return this.#topology.link(this.#keys.assistantSlot(assistantId));
   }
 }

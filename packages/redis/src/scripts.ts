@@ -40,4 +40,9 @@ export const SCRIPTS = {
   lease: script('lease', 'any'),
   release: script('release', 3),
   restore: script('restore', 3),
+  controlOpen: script('control-open', 2),
+  controlTail: script('control-tail', 2),
+  controlWrite: script('control-write', 4),
+  controlTell: script('control-tell', 2),
+  controlAssistant: script('control-assistant', 3),
 } as const;

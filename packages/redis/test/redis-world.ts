@@ -17,6 +17,8 @@ export const makeRedisWorld = (server: RedisServer, defaults: Partial<RedisBackp
   const incarnations = new Map<Backplane, string>();
   const keysOf = async (pattern: string): Promise<string[]> =>
     ((await server.cli('KEYS', `${prefix}:${pattern}`)) as RespValue[]).map(String);
+  const silently = async (): Promise<string[]> =>
+    [...(await keysOf('{p*')), ...(await keysOf('{ctl}*'))].filter((key) => !key.endsWith(SAVED));
   const deleteKeys = async (keys: readonly string[]): Promise<void> => {
     for (const key of keys) await server.cli('DEL', key);
   };
@@ -49,10 +51,10 @@ export const makeRedisWorld = (server: RedisServer, defaults: Partial<RedisBackp
       return () => server.restoreCopy(copy);
     },
     async saveForSilentRollback() {
-      const keys = (await keysOf('{p*')).filter((key) => !key.endsWith(SAVED));
+      const keys = await silently();
       for (const key of keys) await server.cli('COPY', key, `${key}${SAVED}`, 'REPLACE');
       return async () => {
-        await deleteKeys((await keysOf('{p*')).filter((key) => !key.endsWith(SAVED)));
+        await deleteKeys(await silently());
         for (const key of keys) await server.cli('COPY', `${key}${SAVED}`, key, 'REPLACE');
       };
     },
@@ -61,6 +63,7 @@ export const makeRedisWorld = (server: RedisServer, defaults: Partial<RedisBackp
       const wanted = what === 'all' ? '' : what === 'meta' ? ':meta' : track === undefined ? ':log' : `:${track}:log`;
       await deleteKeys(keys.filter((key) => key.endsWith(wanted)));
     },
+    trimControl: async () => void (await server.cli('XTRIM', `${prefix}:{ctl}:log`, 'MAXLEN', 0)),
     async pass(ms) {
       const end = (await time()) + ms;
       await until(async () => (await time()) > end, { what: `${ms} ms of Redis time`, everyMs: Math.min(ms, 5) });

@@ -3,6 +3,7 @@ import type { Clock, Random } from '../clock.js';
 import { Latencies } from '../latencies.js';
 import type { Backplane, BackplaneOptions, Delivery, TrackRef } from '../ports.js';
 import { collect, LONGEST_WINDOW_MS } from './collect.js';
+import { MemoryControl } from './control.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
 import { MemoryLeases } from './leases.js';
@@ -47,6 +48,8 @@ export class MemoryCluster {
     this.clock = options.clock;
     this.presenceTtlMs = options.presenceTtlMs ?? 3_600_000;
     this.#random = options.random;
+    // Of this process alone: there is nobody who could hold more than it does.
+    this.data.control.epoch = { name: this.newName(), run: this.run, bornMs: Number.NEGATIVE_INFINITY };
   }
 
   /** The backplane of one node. */
@@ -54,10 +57,12 @@ export class MemoryCluster {
     const node = new MemoryNode(options);
     this.#nodes.add(node);
     const log = new MemoryLog(this, node);
+    const control = new MemoryControl(this, node);
     return {
+      control,
       log,
       fanout: new MemoryFanout(this, node),
-      directory: new MemoryDirectory(this, node, log),
+      directory: new MemoryDirectory(this, node, log, control),
       roster: new MemoryRoster(this, node),
       membership: new MemoryMembership(this, node),
       latencies: new Latencies(),
@@ -90,6 +95,13 @@ export class MemoryCluster {
     this.data = structuredClone(snapshot.data);
     this.#collecting = undefined;
     if (!sameRun) this.run++;
+  }
+
+  /** Drops every entry of the control stream, as XTRIM does. */
+  trimControl(): void {
+    const { control } = this.data;
+    control.trimmed += control.log.length;
+    control.log = [];
   }
 
   /** Lets keys of a dialog expire now; `log` without a track means both. */

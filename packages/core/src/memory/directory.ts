@@ -1,5 +1,6 @@
 import type { AssistantRecord, DialogRecord, Directory } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
+import type { MemoryControl } from './control.js';
 import type { MemoryLog } from './log.js';
 import type { MemoryNode } from './node.js';
 import type { Meta } from './store.js';
@@ -20,11 +21,13 @@ export class MemoryDirectory implements Directory {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
   readonly #log: MemoryLog;
+  readonly #control: MemoryControl;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode, log: MemoryLog) {
+  constructor(cluster: MemoryCluster, node: MemoryNode, log: MemoryLog, control: MemoryControl) {
     this.#cluster = cluster;
     this.#node = node;
     this.#log = log;
+    this.#control = control;
   }
 
   async assistant(assistantId: string): Promise<AssistantRecord | undefined> {
@@ -33,13 +36,14 @@ export class MemoryDirectory implements Directory {
   }
 
   async putAssistant(assistantId: string, record: AssistantRecord): Promise<void> {
-    this.#cluster.enter(this.#node);
-    this.#cluster.data.assistants.set(assistantId, structuredClone(record));
+    await this.#control.write({ kind: 'assistant', assistantId, record });
   }
 
   async deleteAssistant(assistantId: string): Promise<boolean> {
     this.#cluster.enter(this.#node);
-    return this.#cluster.data.assistants.delete(assistantId);
+    if (!this.#cluster.data.assistants.has(assistantId)) return false;
+    await this.#control.write({ kind: 'assistant', assistantId });
+    return true;
   }
 
   async dialog(dialogId: string): Promise<DialogRecord | undefined> {

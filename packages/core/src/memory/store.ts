@@ -1,4 +1,5 @@
 import type { Track } from '@replyx/protocol';
+import type { ControlEntry, SnapshotEntry } from '../control-port.js';
 import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
 import type { Scope } from './leases.js';
 import type { StoredWindow } from './window.js';
@@ -71,7 +72,19 @@ export interface Beat {
   atMs: number;
 }
 
+/** The control stream and snapshot. The stream's entries are numbered from 1; those up to `trimmed` are gone. */
+export interface ControlData {
+  /** Absent: an emptied store, which nobody has asked yet. */
+  epoch: { name: string; run: number; bornMs: number } | undefined;
+  log: { readonly name: string; readonly entry: ControlEntry }[];
+  trimmed: number;
+  /** Name of the newest entry ever; '' before the first. */
+  last: string;
+  entries: Map<string, SnapshotEntry>;
+}
+
 export interface Data {
+  control: ControlData;
   dialogs: Map<string, Dialog>;
   assistants: Map<string, AssistantRecord>;
   beats: Map<string, Beat>;
@@ -82,7 +95,16 @@ export interface Data {
   places: Map<string, Scope>;
 }
 
+export const emptyControl = (): ControlData => ({
+  epoch: undefined,
+  log: [],
+  trimmed: 0,
+  last: '',
+  entries: new Map(),
+});
+
 export const emptyData = (): Data => ({
+  control: emptyControl(),
   dialogs: new Map(),
   assistants: new Map(),
   beats: new Map(),

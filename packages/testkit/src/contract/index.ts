@@ -1,3 +1,4 @@
+import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
@@ -9,6 +10,7 @@ import type { MakeWorld } from './world.js';
 
 export * from './world.js';
 export {
+  describeControlContract,
   describeDirectoryContract,
   describeFanoutContract,
   describeLeasesContract,
@@ -27,4 +29,5 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeMembershipContract(name, makeWorld);
   describeLimiterContract(name, makeWorld);
   describeLeasesContract(name, makeWorld);
+  describeControlContract(name, makeWorld);
 };

@@ -25,6 +25,8 @@ export interface World {
   saveForSilentRollback(): Promise<() => Promise<void>>;
   /** Lets keys of a dialog expire now; `log` without a track means both. */
   expire(dialogId: string, what: 'all' | 'log' | 'meta', track?: 'main' | 'internal'): Promise<void>;
+  /** Drops every entry of the control stream. */
+  trimControl(): Promise<void>;
   /** Returns when so much time of the store has passed. */
   pass(ms: number): Promise<void>;
   /** Time of the store. */
