@@ -7,7 +7,10 @@ import { asOperator, at, inParallel, makeDialog, startWorld, type World } from '
 let world: World;
 
 const start = async (env: Record<string, string | number>, nodes = 2): Promise<void> => {
-  world = await startWorld({ nodes, env: { WS_TRUSTED_PROXIES: '127.0.0.1', ...env } });
+  world = await startWorld({
+    nodes,
+    env: { WS_TRUSTED_PROXIES: '127.0.0.1', WS_RATE_LIMIT_PER_IP: 100, WS_RATE_LIMIT_AUTH_FAILURES: 30, ...env },
+  });
   await makeDialog(world, 'd');
 };
 
@@ -129,6 +132,65 @@ describe('the limit on connects of an address', () => {
   });
 });
 
+describe('the PROXY protocol', () => {
+  afterEach(() => world?.close());
+
+  /** Version 2, TCP over IPv4, as a balancer that passes TCP through puts it before the request. */
+  const proxyHeader = (source: string): Buffer =>
+    Buffer.from([
+      ...[0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x21, 0x11, 0x00, 0x0c],
+      ...source.split('.').map(Number),
+      ...[10, 0, 0, 1, 0x1f, 0x90, 0x1f, 0x90],
+    ]);
+
+  /** The first bytes of the answer. */
+  const through = (source: string): Promise<string> =>
+    new Promise((resolve) => {
+      const { hostname, port, host } = new URL(at(world.nodes, 0).wsUrl);
+      const socket = connectTcp({ host: hostname, port: Number(port) }, () => {
+        // In one write: the module takes a header that arrives alone for a broken request.
+        const request =
+          `GET /ws/dialogs/d HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+          `Sec-WebSocket-Protocol: replyx.v1, replyx.token.${operatorToken()}\r\n\r\n`;
+        socket.write(Buffer.concat([proxyHeader(source), Buffer.from(request)]));
+      });
+      let received = '';
+      socket.on('data', (chunk) => {
+        received += chunk.toString('latin1');
+        if (/"type":"|HTTP\/1.1 [45]/.test(received)) socket.destroy();
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        resolve(
+          /"type":"connected"/.test(received)
+            ? 'joined'
+            : (/"code":(\d+)|HTTP\/1.1 (\d+)/.exec(received)?.slice(1).join('') ?? ''),
+        );
+      });
+    });
+
+  const burst = async (): Promise<Record<string, number>> => {
+    const outcomes: string[] = [];
+    for (let i = 0; i < 6; i += 1) outcomes.push(await through(`203.0.113.${1 + (i % 2)}`));
+    return tally(outcomes);
+  };
+
+  it('names the client where it is configured and the peer is trusted', async () => {
+    await start({ WS_PROXY_PROTOCOL: 'true', WS_RATE_LIMIT_PER_IP: 3 }, 1);
+    expect(await burst()).toEqual({ joined: 6 });
+    expect(await through('203.0.113.1')).toBe('4008');
+  });
+
+  it.each([
+    ['is not configured', { WS_RATE_LIMIT_PER_IP: 3 }],
+    ['comes from a stranger', { WS_PROXY_PROTOCOL: 'true', WS_TRUSTED_PROXIES: '10.0.0.0/8', WS_RATE_LIMIT_PER_IP: 3 }],
+  ])('is not believed where it %s', async (_name, env) => {
+    await start(env, 1);
+    expect((await burst())['joined']).toBe(3);
+  });
+});
+
 describe('refused credentials', () => {
   afterEach(() => world?.close());
 
@@ -170,7 +232,7 @@ describe('refused credentials', () => {
   });
 
   it('of a foreign page do not ban the visitors whom it makes send them', async () => {
-    await start({ WS_BAN_SCORE: 20, WS_RATE_LIMIT_AUTH_FAILURES: 0 });
+    await start({ WS_BAN_SCORE: 20, WS_RATE_LIMIT_AUTH_FAILURES: 0, WS_RATE_LIMIT_PER_IP: 0 });
     const victim = {
       forwardedFor: '8.8.8.8',
       headers: { Origin: 'https://evil.example' },

@@ -3,7 +3,7 @@ import { createClientAddresses } from '../src/admission/client-addresses.js';
 
 const v4 = (text: string): Uint8Array => Uint8Array.from(text.split('.').map(Number));
 const mapped = (text: string): Uint8Array => Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...v4(text)]);
-const NONE = new Uint8Array();
+const NONE: Uint8Array = new Uint8Array();
 
 const asking = (trustedProxies: string[], proxyProtocol = false) => {
   const addressOf = createClientAddresses({ trustedProxies, proxyProtocol });

@@ -223,7 +223,7 @@ export const SETTINGS = {
   WS_TRUSTED_PROXIES: list('network', 'none', 'Proxies whose `X-Forwarded-For` is believed.'),
   WS_PROXY_PROTOCOL: boolean(
     false,
-    'Whether the PROXY protocol (version 2) of a trusted proxy is believed; for balancers that pass TCP through.',
+    'Whether the PROXY protocol (version 2) of a trusted proxy is believed; its header must come in one segment with the request.',
   ),
   WS_PING_INTERVAL_SECONDS: integer(25, [1, 900], 'Interval of the pings to a client.'),
   WS_PONG_TIMEOUT_SECONDS: integer(40, [8, 960], 'A client silent for longer is gone; more than the ping interval.'),

@@ -1,5 +1,4 @@
 import type { Clock } from '@replyx/core';
-import type { Logger } from './logger.js';
 
 /** Stable names of what security teams look for. */
 export type SecurityEvent =
@@ -31,8 +30,12 @@ export const sampleOf = (text: string): string =>
     .replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
     .slice(0, SAMPLE_CHARS);
 
+interface WarningLogger {
+  warn(fields: Record<string, unknown>, event: string): void;
+}
+
 /** Writes security events, at most so many lines of each in a while; the next line after that says how many were left out. */
-export const createSecurityLog = (logger: Pick<Logger, 'warn'>, clock: Pick<Clock, 'monotonicMs'>): SecurityLog => {
+export const createSecurityLog = (logger: WarningLogger, clock: Pick<Clock, 'monotonicMs'>): SecurityLog => {
   const windows = new Map<SecurityEvent, { sinceMs: number; lines: number; suppressed: number }>();
   return (event, fields) => {
     const nowMs = clock.monotonicMs();

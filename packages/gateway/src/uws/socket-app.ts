@@ -139,8 +139,25 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
       }
     };
 
+  /** Returning with neither an answer nor an abort handler ends the process: a failure here ends the connection instead. */
   const upgrade = (kind: ConnectionKind) => (res: HttpResponse, req: HttpRequest, context: unknown) => {
-    const greeting = options.greet(peerOf(res, req));
+    try {
+      answerUpgrade(kind, res, req, context);
+    } catch (error) {
+      onBug(error);
+      res.close();
+    }
+  };
+
+  const answerUpgrade = (kind: ConnectionKind, res: HttpResponse, req: HttpRequest, context: unknown): void => {
+    const peer = peerOf(res, req);
+    // The peer has gone already: it has no address any more.
+    if (peer.peer.byteLength === 0) {
+      onVerdict(kind, 'gone');
+      res.close();
+      return;
+    }
+    const greeting = options.greet(peer);
     if (greeting.greeting === 'refuse') {
       onVerdict(kind, greeting.refusal);
       refuseFlood(res, greeting.refusal);
@@ -207,7 +224,7 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
       maxBackpressure: options.outboxMaxBytes + SPARE_BYTES,
       idleTimeout: idleTimeoutSeconds(options.pongTimeoutMs),
       sendPingsAutomatically: false,
-      upgrade: guarded(upgrade(kind)),
+      upgrade: upgrade(kind),
       open: guarded((socket) => {
         const data = socket.getUserData();
         const transport = new SocketTransport(socket);
