@@ -76,6 +76,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       messageWindowMs: config.rateLimits.messages.windowMs,
       pingIntervalMs: config.heartbeat.pingIntervalMs,
       maxAgeMs: config.connections.maxAgeMs,
+      idleMs: config.connections.idleMs,
       lingerMs: LINGER_MS,
       verifyIntervalMs: VERIFY_INTERVAL_MS,
     },
@@ -85,6 +86,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     random,
     judgeRefresh: createRefreshJudge(auth),
     onBug,
+    onReplaced: (connectionId) => logger.info({ connectionId }, 'connection_replaced'),
     onLeft: (session) => {
       const { kind } = session.identity;
       metrics.closed(session.closedWith === undefined ? 1006 : CLOSE_CODES[session.closedWith].code);
@@ -166,8 +168,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     host: hub,
     screen: (request) => screen(request, admission),
     admit: (request, picked) => admit(request, picked, admission),
-    join: (session, { claim, resume }) => {
-      hub.join(session, claim, resume).catch(onBug);
+    join: (session, { claim, resume, clientId }) => {
+      hub.join(session, { claim, resume, clientId }).catch(onBug);
     },
     onVerdict: (kind, outcome) => {
       if (outcome === 'gone') metrics.admission(kind, 'gone', 'gone');
