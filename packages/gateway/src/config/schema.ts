@@ -261,7 +261,7 @@ export const SETTINGS = {
     [131_072, 67_108_864],
     'Bytes that may wait for one slow reader before it is closed.',
   ),
-  WS_CONNECTION_IDLE_SECONDS: limit(0, 'A connection that sends nothing but pings for longer is closed.', later),
+  WS_CONNECTION_IDLE_SECONDS: limit(0, 'A connection that sends nothing but pings for longer is closed.'),
   WS_CONNECTION_MAX_AGE_SECONDS: integer(
     DAY,
     [1, 30 * DAY],
