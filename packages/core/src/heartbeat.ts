@@ -38,13 +38,20 @@ export class Heartbeat {
     return this.seen;
   }
 
-  /** Milliseconds since a beat last succeeded; `undefined` before the first. */
+  /** Milliseconds since the last beat that succeeded was sent; `undefined` before the first. */
   get ageMs(): number | undefined {
     return this.lastOkMs === undefined ? undefined : this.parts.clock.monotonicMs() - this.lastOkMs;
   }
 
-  /** Its heartbeat was gone, and what it holds is not all registered again yet. */
+  /**
+   * Its heartbeat was gone, and what it holds is not all registered again yet; or it has not been heard for so long that the
+   * others may take it for dead, and its list of the living is as old.
+   */
   get isLapsed(): boolean {
+    return this.mustMend || (this.ageMs ?? 0) >= this.parts.nodeTtlMs;
+  }
+
+  private get mustMend(): boolean {
     return this.lapsesMended < this.lapses;
   }
 
@@ -106,9 +113,11 @@ export class Heartbeat {
 
   private async beatOnce(): Promise<void> {
     const { backplane, clock, info } = this.parts;
+    // The store's time of it is later: nobody takes this node for dead before it does so itself.
+    const sentMs = clock.monotonicMs();
     const { live, dead, lapsed } = await backplane.membership.beat(info());
     this.seen = live;
-    this.lastOkMs = clock.monotonicMs();
+    this.lastOkMs = sentMs;
     this.dead = dead;
     if (lapsed) this.lapses += 1;
     // Not awaited: what a large node left takes longer to clear than a node may be silent, and the next one would be held for
@@ -123,7 +132,7 @@ export class Heartbeat {
   /** What an outage cuts short is begun again after a later beat. */
   private async clear(): Promise<void> {
     const { backplane, onLapsed } = this.parts;
-    while (this.isLapsed && this.running) {
+    while (this.mustMend && this.running) {
       const upTo = this.lapses;
       await onLapsed();
       this.lapsesMended = upTo;

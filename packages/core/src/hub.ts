@@ -1,4 +1,4 @@
-import type { ConnectedFrame, HistoryFrame, MessageFrame, Track } from '@replyx/protocol';
+import type { HistoryFrame, MessageFrame, Track } from '@replyx/protocol';
 import { BOUNDS } from '@replyx/protocol';
 import type { Clock, Random } from './clock.js';
 import { DeadlineWheel } from './deadline-wheel.js';
@@ -6,21 +6,19 @@ import { Dialog } from './dialog.js';
 import type { Feed, FeedContext } from './feed.js';
 import { encodeFrame } from './frame-text.js';
 import { boundPage } from './history-page.js';
+import { Holdings } from './holdings.js';
+import { Joining, type JoinRequest } from './joining.js';
 import {
   type Backplane,
   BackplaneUnavailable,
   type Delivery,
-  type DialogClaim,
   type FanoutListener,
   type ReadResult,
-  type RegisterResult,
   type TrackRef,
 } from './ports.js';
-import { renderSnapshot } from './presence.js';
 import { type Publication, Publisher, shownSender } from './publisher.js';
-import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint } from './recovery.js';
 import { createRetry, type Retry } from './retry.js';
-import { renderMarks, renderSender } from './sender-view.js';
+import { renderSender } from './sender-view.js';
 import type { RefreshVerdict, Session, SessionHost } from './session.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
@@ -37,6 +35,8 @@ export interface HubConfig {
   readonly pingIntervalMs: number;
   /** A connection older than this is closed with SESSION_TIMEOUT; jittered by up to a tenth below. */
   readonly maxAgeMs: number;
+  /** A connection whose client sends nothing but heartbeats for longer is closed with SESSION_TIMEOUT; 0 is off. */
+  readonly idleMs: number;
   /** How long a dialog without sessions here stays subscribed. */
   readonly lingerMs: number;
   /** Every dialog's position is compared with the store's, and its lifetime renewed, once in this time. */
@@ -52,13 +52,10 @@ export interface HubParts {
   /** Judges the token of a `refresh` frame against the session's identity. */
   readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
   readonly onBug: (error: unknown) => void;
+  /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
+  readonly onReplaced: (connectionId: string) => void;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
-}
-
-export interface ResumePoints {
-  readonly main: ResumePoint;
-  readonly internal: ResumePoint;
 }
 
 const TICK_MS = 1_000;
@@ -81,13 +78,13 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly feedContext: FeedContext;
   private readonly dialogs = new Map<string, Dialog>();
   private readonly idle = new Set<Dialog>();
+  private readonly byConnection = new Map<string, Session>();
+  private readonly holdings: Holdings;
+  private readonly joining: Joining;
   private readonly deadlines: DeadlineWheel<Session>;
   private readonly pings: TurnWheel<Session>;
   private readonly typists = new TypingTracker<Session>();
-  /** Sessions that left and are being taken off the roster; retried for as long as the backplane is away. */
-  private readonly leaving = new Set<Promise<unknown>>();
   private toVerify: Iterator<Dialog> | undefined;
-  private sessionCount = 0;
   private running = true;
   private cancelTick: () => void = () => {};
 
@@ -111,6 +108,18 @@ export class Hub implements SessionHost, FanoutListener {
       },
       onBug,
     };
+    this.holdings = new Holdings({ backplane, retry: this.retry, isRunning: () => this.running, onBug });
+    this.joining = new Joining({
+      log: backplane.log,
+      holdings: this.holdings,
+      clock,
+      retry: this.retry,
+      stats: this.stats,
+      pingIntervalMs: config.pingIntervalMs,
+      onJoined: (session) => this.onJoined(session),
+      onReplaced: (connectionId) => this.onReplaced(connectionId),
+      onBug,
+    });
     backplane.fanout.listen(this);
   }
 
@@ -137,7 +146,7 @@ export class Hub implements SessionHost, FanoutListener {
   }
 
   get connectionCount(): number {
-    return this.sessionCount;
+    return this.byConnection.size;
   }
 
   get dialogCount(): number {
@@ -154,6 +163,10 @@ export class Hub implements SessionHost, FanoutListener {
     for (const dialog of this.dialogs.values()) yield* dialog.sessions;
   }
 
+  session(connectionId: string): Session | undefined {
+    return this.byConnection.get(connectionId);
+  }
+
   feed(dialogId: string, track: Track): Feed | undefined {
     return this.dialogs.get(dialogId)?.feed(track);
   }
@@ -161,178 +174,51 @@ export class Hub implements SessionHost, FanoutListener {
   // ── joining and leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Brings an admitted connection into its dialog, or closes it with the code that says why not. Never rejects. */
-  async join(session: Session, claim: DialogClaim, resume: ResumePoints): Promise<void> {
+  async join(session: Session, request: JoinRequest): Promise<void> {
     // One that has ended already would never be taken off again.
     if (session.isClosed) return;
     if (!this.running) {
       session.close('SERVICE_RESTART');
       return;
     }
-    this.sessionCount += 1;
-    const { dialogId } = session.identity;
+    const { dialogId, connectionId } = session.identity;
     const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
     dialog.add(session);
     session.dialog = dialog;
+    session.clientId = request.clientId;
+    session.messageWindow = request.messageLimit;
+    session.endsAtMs = session.openedAtMs + JOIN_DEADLINE_MS;
+    this.byConnection.set(connectionId, session);
     this.pings.add(session);
     this.setDeadline(session);
-    try {
-      const feeds = dialog.feedsFor(session);
-      // Follow first, then register: the roster's answer holds everybody whose coming was told before we listened.
-      await Promise.all(feeds.map((feed) => feed.follow()));
-      const registered = await this.register(session, claim);
-      if (session.isClosed) return;
-      if (registered.status === 'not_found') session.close('NOT_FOUND');
-      else if (registered.status === 'full') session.close('CONNECTION_LIMIT');
-      else await this.enter(session, feeds, registered, resume);
-    } catch (error) {
-      if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
-      session.close(error instanceof BackplaneUnavailable ? 'TRY_AGAIN_LATER' : 'INTERNAL_ERROR');
-    }
-  }
-
-  private async register(session: Session, claim: DialogClaim): Promise<RegisterResult> {
-    const { dialogId, connectionId, member } = session.identity;
-    session.wasRegistered = true;
-    try {
-      return await this.parts.backplane.roster.register({ dialogId, connectionId, member, claim });
-    } finally {
-      // The socket may have ended meanwhile, before there was anything to unregister.
-      if (session.isClosed) this.unregister(session);
-    }
-  }
-
-  private async enter(
-    session: Session,
-    feeds: readonly Feed[],
-    registered: Extract<RegisterResult, { status: 'registered' }>,
-    resume: ResumePoints,
-  ): Promise<void> {
-    session.wrote ||= registered.wrote;
-    await Promise.all(feeds.map((feed) => feed.open()));
-    const plans = await this.planAll(feeds, resume);
-    // No await from here to the attachment: the positions that `connected` names are those at which the feeds go on.
-    if (session.isClosed || feeds.some((feed) => !feed.isOpen)) {
-      plans.forEach((plan, i) => {
-        abandonPlan(feeds[i] as Feed, plan);
-      });
-      session.close('TRY_AGAIN_LATER');
-      return;
-    }
-    const catchingUp: Promise<void>[] = [];
-    session.joined(
-      this.connectedFrame(session, feeds, plans, registered),
-      () => {
-        feeds.forEach((feed, i) => {
-          const plan = plans[i];
-          if (plan !== undefined) catchingUp.push(this.attach(session, feed, plan, resume));
-        });
-      },
-      encodeFrame(renderSnapshot(registered.members, registered.count, session.viewer)),
-    );
-    if (!session.isClosed) this.setDeadline(session);
-    await Promise.all(catchingUp);
-  }
-
-  /** All plans or none: where one fails, what the others hold is let go. */
-  private async planAll(feeds: readonly Feed[], resume: ResumePoints): Promise<RecoveryPlan[]> {
-    const { log } = this.parts.backplane;
-    const outcomes = await Promise.allSettled(
-      feeds.map((feed) => planRecovery(feed, feed.track === 'main' ? resume.main : resume.internal, log)),
-    );
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    outcomes.forEach((outcome, i) => {
-      if (failed !== undefined && outcome.status === 'fulfilled') abandonPlan(feeds[i] as Feed, outcome.value);
-    });
-    if (failed !== undefined) throw failed.reason;
-    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  }
-
-  private async attach(session: Session, feed: Feed, plan: RecoveryPlan, resume: ResumePoints): Promise<void> {
-    const subscription = feed.track === 'main' ? session.main : session.internal;
-    if (subscription === undefined) return;
-    const asked = feed.track === 'main' ? resume.main : resume.internal;
-    if (plan.firstPage === undefined || plan.from === undefined) {
-      this.stats.joins[asked === undefined ? 'fresh' : 'not_recovered'] += 1;
-      subscription.cursor = feed.position.offset;
-      // What was written just before may have been too much for it; an attachment would outlive it.
-      if (!session.isClosed) feed.attach(subscription);
-      return;
-    }
-    this.stats.joins.recovered += 1;
-    subscription.cursor = plan.from;
-    await catchUp(feed, subscription, plan.firstPage, { log: this.parts.backplane.log, retry: this.retry });
-    this.stats.recoveredPublications += Math.max(0, subscription.cursor - plan.from);
-  }
-
-  private connectedFrame(
-    session: Session,
-    feeds: readonly Feed[],
-    plans: readonly RecoveryPlan[],
-    registered: Extract<RegisterResult, { status: 'registered' }>,
-  ): ConnectedFrame {
-    const { connectionId, dialogId, member, expiresAtMs } = session.identity;
-    const { marks } = registered;
-    const positions = feeds.map((feed, i) => {
-      const { epoch, offset: head } = feed.position;
-      const { from, firstPage, recovered } = plans[i] as RecoveryPlan;
-      if (from === undefined || firstPage === undefined) return { epoch, offset: head, head, recovered };
-      // The feed may have gone on to another epoch since: the client learns that by a `reset`, once it has this one's page.
-      return {
-        epoch: firstPage.epoch,
-        offset: from,
-        head: epoch === firstPage.epoch ? Math.max(head, firstPage.offset) : firstPage.offset,
-        recovered,
-      };
-    });
-    const [main, internal] = positions;
-    const nowMs = this.parts.clock.nowMs();
-    return {
-      type: 'connected',
-      connection_id: connectionId,
-      dialog_id: dialogId,
-      role: member.role,
-      ...(main ?? { epoch: '', offset: 0, head: 0, recovered: false }),
-      ping_interval_ms: this.parts.config.pingIntervalMs,
-      expires_in_ms: Math.max(0, expiresAtMs - nowMs),
-      server_time: nowMs,
-      handoff: { state: 'none' },
-      read: renderMarks(marks, 'main', session.viewer),
-      ...(internal === undefined
-        ? {}
-        : { internal: { ...internal, read: renderMarks(marks, 'internal', session.viewer) } }),
-    };
+    await this.joining.bring(session, dialog.feedsFor(session), request);
   }
 
   left(session: Session): void {
     const { dialog } = session;
     if (dialog?.remove(session, this.parts.clock.monotonicMs())) {
-      this.sessionCount -= 1;
+      this.byConnection.delete(session.identity.connectionId);
       if (dialog.isIdle) this.idle.add(dialog);
     }
     this.deadlines.delete(session);
     this.pings.delete(session);
     for (const track of this.typists.leave(session)) this.tellTyping(session, track, 'stop');
-    if (session.wasRegistered) this.unregister(session);
+    this.holdings.giveUp(session);
     if (session.closedWith !== undefined) {
       this.stats.closes[session.closedWith] = (this.stats.closes[session.closedWith] ?? 0) + 1;
     }
     this.parts.onLeft(session);
   }
 
-  private unregister(session: Session): void {
-    const { dialogId, connectionId } = session.identity;
-    const leaving = this.retry(
-      () => this.parts.backplane.roster.unregister(dialogId, connectionId),
-      () => this.running,
-    )
-      .catch(this.parts.onBug)
-      .finally(() => this.leaving.delete(leaving));
-    this.leaving.add(leaving);
+  /** Resolves when nothing of a session that has left is still being taken back. Before the node says that it is gone. */
+  settled(): Promise<void> {
+    return this.holdings.settled();
   }
 
-  /** Resolves when no session that has left is still being taken off the roster. Before the node says that it is gone. */
-  async settled(): Promise<void> {
-    while (this.leaving.size > 0) await Promise.all(this.leaving);
+  private onReplaced(connectionId: string): void {
+    const session = this.byConnection.get(connectionId);
+    if (session === undefined) this.parts.onReplaced(connectionId);
+    else session.close('CONNECTION_LIMIT');
   }
 
   private openDialog(dialogId: string): Dialog {
@@ -363,6 +249,11 @@ export class Hub implements SessionHost, FanoutListener {
         return;
       case 'erased':
         this.onErased(delivery.dialogId);
+        return;
+      case 'evicted': {
+        const session = this.byConnection.get(delivery.connectionId);
+        if (session?.identity.dialogId === delivery.dialogId) session.close(delivery.code);
+      }
     }
   }
 
@@ -381,30 +272,20 @@ export class Hub implements SessionHost, FanoutListener {
     );
   }
 
-  /** Registers every session again, paced; resolves how many the store had lost. */
+  /** Registers every session again, paced, and takes its places; resolves how many registrations the store had lost. */
   async reregister(): Promise<number> {
     const sessions = [...this.sessions()];
+    const isRunning = () => this.running;
     let restored = 0;
     for (let i = 0; i < sessions.length && this.running; i += RESTORE_BATCH) {
       const batch = sessions.slice(i, i + RESTORE_BATCH);
-      restored +=
-        (await this.retry(
-          () => this.renew(batch),
-          () => this.running,
-        )) ?? 0;
+      const [renewed] = await Promise.all([
+        this.retry(() => this.holdings.renew(batch), isRunning),
+        this.retry(() => this.holdings.restorePlaces(batch), isRunning),
+      ]);
+      restored += renewed ?? 0;
     }
     return restored;
-  }
-
-  private async renew(sessions: readonly Session[]): Promise<number> {
-    const joined = sessions.filter((session) => session.isJoined);
-    if (joined.length === 0) return 0;
-    try {
-      return await this.parts.backplane.roster.renew(joined.map((session) => session.identity));
-    } finally {
-      // Who left meanwhile may have been registered again after it was taken off.
-      for (const session of joined) if (session.isClosed) this.unregister(session);
-    }
   }
 
   private async verifyFeeds(feeds: readonly Feed[], reason: 'behind' | 'verify'): Promise<void> {
@@ -464,7 +345,7 @@ export class Hub implements SessionHost, FanoutListener {
       sender: shownSender(member, track),
       content: frame,
       known: this.feed(dialogId, track)?.known,
-      window: { limit, windowMs },
+      window: session.messageWindow ?? { limit, windowMs },
       mustExist: false,
     });
   }
@@ -534,10 +415,22 @@ export class Hub implements SessionHost, FanoutListener {
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private setDeadline(session: Session): void {
-    const { clock, random, config } = this.parts;
-    const ageMs = clock.monotonicMs() - session.openedAtMs;
-    const lifeMs = session.isJoined ? config.maxAgeMs * (1 - random.float() / 10) : JOIN_DEADLINE_MS;
-    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, clock.nowMs() - ageMs + lifeMs));
+    const { clock } = this.parts;
+    const leftMs = this.endOf(session) - clock.monotonicMs();
+    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, clock.nowMs() + leftMs));
+  }
+
+  private onJoined(session: Session): void {
+    const { random, config } = this.parts;
+    session.endsAtMs = session.openedAtMs + config.maxAgeMs * (1 - random.float() / 10);
+    this.setDeadline(session);
+  }
+
+  /** Monotonic milliseconds at which the session has joined too slowly, is too old or idle, as it stands. */
+  private endOf(session: Session): number {
+    const { idleMs } = this.parts.config;
+    if (idleMs === 0 || !session.isJoined) return session.endsAtMs;
+    return Math.min(session.endsAtMs, session.lastActiveMs + idleMs);
   }
 
   private tick(): void {
@@ -545,8 +438,10 @@ export class Hub implements SessionHost, FanoutListener {
     const nowMs = clock.nowMs();
     const monotonicMs = clock.monotonicMs();
     for (const session of this.deadlines.due(nowMs)) {
-      const isExpired = session.identity.expiresAtMs <= nowMs;
-      session.close(isExpired ? 'AUTH_EXPIRED' : session.isJoined ? 'SESSION_TIMEOUT' : 'TRY_AGAIN_LATER');
+      if (session.identity.expiresAtMs <= nowMs) session.close('AUTH_EXPIRED');
+      // Its deadline was moved by what its client sent; a move of the wheel for every frame would be dearer.
+      else if (monotonicMs < this.endOf(session)) this.setDeadline(session);
+      else session.close(session.isJoined ? 'SESSION_TIMEOUT' : 'TRY_AGAIN_LATER');
     }
     for (const session of this.pings.turn()) session.ping();
     for (const { session, track } of this.typists.expired(monotonicMs)) this.tellTyping(session, track, 'stop');
@@ -576,7 +471,7 @@ export class Hub implements SessionHost, FanoutListener {
         return;
       }
       for (const feed of dialog.feeds) feed.refill('verify');
-      this.renew(dialog.sessions).catch((error: unknown) => this.unlessAway(error));
+      this.holdings.renew(dialog.sessions).catch((error: unknown) => this.unlessAway(error));
     }
   }
 }

@@ -21,6 +21,7 @@ import type { Timed } from './deadline-wheel.js';
 import type { Dialog } from './dialog.js';
 import type { ResetReason } from './feed.js';
 import { disconnectFrame, encodeFrame, errorFrame, historyFrame, PONG } from './frame-text.js';
+import type { HeldPlaces } from './holdings.js';
 import { Outbox } from './outbox.js';
 import { BackplaneUnavailable, type Member, type PresenceChange, type ReadResult } from './ports.js';
 import { PresenceChanges, renderMember, type Viewer } from './presence.js';
@@ -49,6 +50,12 @@ export interface Identity {
   readonly widgetVersion?: number | undefined;
   /** The key of the client's address. */
   readonly addressKey?: string | undefined;
+}
+
+/** At most `limit` publications in any `windowMs`; a limit of 0 is off. */
+export interface MessageWindow {
+  readonly limit: number;
+  readonly windowMs: number;
 }
 
 export type RefreshVerdict =
@@ -127,8 +134,17 @@ export class Session implements Timed, Turned {
   wrote = false;
   /** The code that the node closed it with; `undefined` while it lives or when the peer left. */
   closedWith: CloseName | undefined;
-  /** A registration was asked for, so it must be taken back. Owned by the hub. */
+  /** A registration was asked for, so it must be taken back. Owned by the hub's holdings. */
   wasRegistered = false;
+  /** Places were asked for, so they must be given back. Owned by the hub's holdings. */
+  places: HeldPlaces | undefined;
+  clientId: string | undefined;
+  /** Its sender's window, where it is not the node's. */
+  messageWindow: MessageWindow | undefined;
+  /** Monotonic milliseconds after which it may not live. Owned by the hub. */
+  endsAtMs = Number.POSITIVE_INFINITY;
+  /** Monotonic milliseconds of the last frame that was no heartbeat, at first of `connected`. */
+  lastActiveMs = 0;
   readonly outbox: Outbox;
   readonly main: TrackSubscription;
   readonly internal: TrackSubscription | undefined;
@@ -214,6 +230,7 @@ export class Session implements Timed, Turned {
     this.outbox.cork(() => {
       this.write(encodeFrame(connected));
       this.phase = this.phase === 'joining' ? 'joined' : this.phase;
+      this.lastActiveMs = this.host.monotonicMs();
       recover();
       this.write(snapshot);
       // Whether the snapshot is older or newer than these is not known; each is true whichever it is.
@@ -337,6 +354,7 @@ export class Session implements Timed, Turned {
       return;
     }
     const parsed = parseClientFrame(raw);
+    if (!parsed.ok || parsed.frame.type !== 'ping') this.lastActiveMs = this.host.monotonicMs();
     if (parsed.ok) this.perform(parsed.frame);
     else this.refuseFrame(parsed.message, parsed.id);
   }

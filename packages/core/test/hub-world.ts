@@ -1,6 +1,7 @@
 import type { Position, Track } from '@replyx/protocol';
 import { type FakeClock, fakeClock, seededRandom } from '@replyx/testkit';
-import { Hub, type HubConfig, type ResumePoints } from '../src/hub.js';
+import { Hub, type HubConfig } from '../src/hub.js';
+import type { JoinRequest, ResumePoints } from '../src/joining.js';
 import { type MemoryCluster, memoryCluster } from '../src/memory/index.js';
 import type { Backplane, DialogClaim, FanoutListener } from '../src/ports.js';
 import { type Identity, type RefreshVerdict, Session } from '../src/session.js';
@@ -122,6 +123,8 @@ export interface HubNode {
   readonly incarnation: string;
   readonly bugs: unknown[];
   readonly left: Session[];
+  /** Connections of other nodes that are to be closed. */
+  readonly replaced: string[];
   /** Deliveries for which it is true are lost without a word. */
   loses: () => boolean;
   judge: (session: Session, token: string) => Promise<RefreshVerdict>;
@@ -135,6 +138,7 @@ export interface JoinOptions {
   readonly resume?: Partial<ResumePoints>;
   readonly expiresInMs?: number;
   readonly claim?: Partial<DialogClaim>;
+  readonly request?: Pick<JoinRequest, 'clientId' | 'places' | 'messageLimit'>;
   readonly copies?: Partial<Record<Track, Copy>>;
   /** Runs before the session joins. */
   readonly prepare?: (peer: Peer) => void;
@@ -147,6 +151,7 @@ const CONFIG: HubConfig = {
   messageWindowMs: 10_000,
   pingIntervalMs: 25_000,
   maxAgeMs: 86_400_000,
+  idleMs: 0,
   lingerMs: 5_000,
   verifyIntervalMs: 300_000,
 };
@@ -208,12 +213,14 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
     });
     const bugs: unknown[] = [];
     const left: Session[] = [];
+    const replaced: string[] = [];
     const made: Omit<HubNode, 'hub'> & { hub: Hub | undefined } = {
       hub: undefined,
       backplane,
       incarnation,
       bugs,
       left,
+      replaced,
       loses: () => false,
       judge: () => Promise.resolve({ ok: false, code: 'unauthorized' }),
     };
@@ -225,6 +232,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       random,
       judgeRefresh: (session, token) => made.judge(session, token),
       onBug: (error) => bugs.push(error),
+      onReplaced: (connectionId) => replaced.push(connectionId),
       onLeft: (session) => left.push(session),
     });
     made.hub.start();
@@ -254,7 +262,11 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
     const claim: DialogClaim = { tenant: 't', directory: 'open', ...options.claim };
     const peer = new Peer(at, identity, options.copies);
     options.prepare?.(peer);
-    peer.joined = at.hub.join(peer.session, claim, { main: resume?.main, internal: resume?.internal });
+    peer.joined = at.hub.join(peer.session, {
+      claim,
+      resume: { main: resume?.main, internal: resume?.internal },
+      ...options.request,
+    });
     return peer;
   };
 
@@ -293,7 +305,7 @@ export class Gates {
         return result;
       };
     };
-    const { log, fanout, roster } = backplane;
+    const { log, fanout, roster, leases } = backplane;
     return {
       ...backplane,
       log: {
@@ -309,6 +321,11 @@ export class Gates {
         connections: roster.connections.bind(roster),
         mark: gated('mark', roster.mark.bind(roster)),
         sweep: roster.sweep.bind(roster),
+      },
+      leases: {
+        acquire: gated('acquire', leases.acquire.bind(leases)),
+        release: gated('release', leases.release.bind(leases)),
+        restore: gated('restore', leases.restore.bind(leases)),
       },
     };
   };

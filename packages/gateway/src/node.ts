@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
 import { type AdmissionParts, admit, screen } from './admission/admission.js';
+import { limitsFor } from './admission/assistant-limits.js';
 import { createGatekeeper } from './admission/gatekeeper.js';
 import { createRefreshJudge } from './admission/refresh.js';
 import { createAuth } from './auth/auth.js';
@@ -79,6 +80,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       messageWindowMs: config.rateLimits.messages.windowMs,
       pingIntervalMs: config.heartbeat.pingIntervalMs,
       maxAgeMs: config.connections.maxAgeMs,
+      idleMs: config.connections.idleMs,
       lingerMs: LINGER_MS,
       verifyIntervalMs: VERIFY_INTERVAL_MS,
     },
@@ -88,6 +90,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     random,
     judgeRefresh: createRefreshJudge(auth),
     onBug,
+    onReplaced: (connectionId) => logger.info({ connectionId }, 'connection_replaced'),
     onLeft: (session) => {
       const { kind } = session.identity;
       metrics.closed(session.closedWith === undefined ? 1006 : CLOSE_CODES[session.closedWith].code);
@@ -174,6 +177,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     auth,
     allowQueryToken: config.auth.allowQueryToken,
     directory: config.directory,
+    config,
+    limitsOf: () => limitsFor(config),
     origins: config.origins,
     isRevoked: () => false,
     maxConnections: config.connections.perNode,
@@ -193,8 +198,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     greet: gatekeeper.greet,
     screen: (request) => screen(request, admission),
     admit: (request, picked) => admit(request, picked, admission),
-    join: (session, { claim, resume }) => {
-      hub.join(session, claim, resume).catch(onBug);
+    join: (session, { join }) => {
+      hub.join(session, join).catch(onBug);
     },
     onVerdict: gatekeeper.note,
     onBug,

@@ -51,6 +51,16 @@ describe('the channel payload', () => {
         change: { state: 'leave', member: { role: 'user', id: 'v', publicId: 'v', wrote: true } },
       },
     ],
+    [
+      'a connection whose client came again',
+      'vc\nAbC-_9',
+      { kind: 'evicted', dialogId: 'd1', connectionId: 'AbC-_9', code: 'CONFLICT_CONNECTION' },
+    ],
+    [
+      'a connection that gave way at the limit',
+      'vl\nAbC-_9',
+      { kind: 'evicted', dialogId: 'd1', connectionId: 'AbC-_9', code: 'CONNECTION_LIMIT' },
+    ],
     ['the end', 'x\n', { kind: 'erased', dialogId: 'd1' }],
   ])('reads %s', (_, payload, expected) => {
     const delivery = decodeDelivery(ref, bytes(payload));
@@ -58,7 +68,7 @@ describe('the channel payload', () => {
     expect(shown).toEqual(expected);
   });
 
-  test.each(['', 'no line end', '\n', 'q\n', 'e?\nx', 'p\n', 'pepoch\n', 'pepoch:1\n', 'pepoch:x:o:1\n'])(
+  test.each(['', 'no line end', '\n', 'q\n', 'e?\nx', 'v?\nx', 'p\n', 'pepoch\n', 'pepoch:1\n', 'pepoch:x:o:1\n'])(
     'gives nothing for %j',
     (payload) => expect(decodeDelivery(ref, bytes(payload))).toBeUndefined(),
   );

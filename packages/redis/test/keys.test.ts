@@ -51,6 +51,54 @@ describe('keys', () => {
     expect(keys.channel('dialog-1', 'main')).toBe(dialog.channel('main'));
   });
 
+  test('of what is limited carry its subject, in the slot that they name', () => {
+    const user = keys.scope({ kind: 'user', key: 't:user:Zoë {x}' });
+    const address = keys.scope({ kind: 'address', key: '2001:db8::/64' });
+    const windows = keys.subject({ kind: 'ip', key: '2001:db8::/64' });
+    const guarded = keys.address('2001:db8::/64');
+    const assistant = keys.scope({ kind: 'assistant', key: 'bot' });
+    const cluster = keys.scope({ kind: 'cluster', key: '' });
+    const bySlot: [number, string][] = [
+      [windows.slot, windows.window('connects', 'list')],
+      [windows.slot, windows.window('http', 'buckets')],
+      [guarded.slot, guarded.score],
+      [guarded.slot, guarded.bans],
+      [guarded.slot, address.users('node.boot')],
+      [address.slot, address.counts],
+      [address.slot, address.places('node.boot')],
+      [user.slot, user.counts],
+      [user.slot, user.places('node.boot')],
+      [assistant.slot, assistant.counts],
+      [assistant.slot, keys.subject({ kind: 'a', key: 'bot' }).window('sessions', 'buckets')],
+      [cluster.slot, cluster.counts],
+      [keys.nodesSlot, cluster.places('node.boot')],
+      [
+        keys.subject({ kind: 'k', key: 'digest' }).slot,
+        keys.subject({ kind: 'k', key: 'digest' }).window('api', 'list'),
+      ],
+    ];
+    for (const [slot, key] of bySlot) expect(slotOfTag(/\{(.*?)\}/.exec(key)?.[1] ?? '')).toBe(slot);
+    expect(guarded.users('node.boot')).toBe(address.users('node.boot'));
+    expect(bySlot.map(([, key]) => key)).toMatchInlineSnapshot(`
+      [
+        "rx:{ip:2001:db8::/64}:w:connects",
+        "rx:{ip:2001:db8::/64}:b:http",
+        "rx:{ip:2001:db8::/64}:score",
+        "rx:{ip:2001:db8::/64}:bans",
+        "rx:{ip:2001:db8::/64}:users:node.boot",
+        "rx:{ip:2001:db8::/64}:places",
+        "rx:{ip:2001:db8::/64}:places:node.boot",
+        "rx:{u:dDp1c2VyOlpvw6sge3h9}:places",
+        "rx:{u:dDp1c2VyOlpvw6sge3h9}:places:node.boot",
+        "rx:{a:bot}:places",
+        "rx:{a:bot}:b:sessions",
+        "rx:{nodes}:places",
+        "rx:{nodes}:places:node.boot",
+        "rx:{k:digest}:w:api",
+      ]
+    `);
+  });
+
   test('spread dialogs over all partitions', () => {
     const counts = new Array<number>(128).fill(0);
     for (let index = 0; index < 12_800; index++) counts[keys.partitionOf(`dialog-${index}`)]!++;

@@ -48,6 +48,18 @@ test('every key has a lifetime but those of the directory', async () => {
     );
     await node.roster.mark({ dialogId, track, member: OPERATOR, offset: 1 });
   }
+  for (const limit of [5, 500]) {
+    await node.limiter.take({ kind: 'ip', key: '10.0.0.1' }, [
+      { name: `w${limit}`, limit, windowMs: 10_000, cost: 1 },
+      { name: `x${limit}`, limit, windowMs: 20, cost: 1 },
+    ]);
+  }
+  await node.limiter.raise('10.0.0.2', 1, 10_000);
+  await node.limiter.countBan('10.0.0.1', 10_000);
+  const lease = { connectionId: 'c', user: 't:user:u' };
+  const scopes = (['user', 'address', 'assistant', 'cluster'] as const).map((kind) => ({ kind, key: 'k', limit: 5 }));
+  await node.leases.acquire({ ...lease, scopes, atLimit: 'refuse' });
+  await node.leases.restore([{ ...lease, connectionId: 'd', scopes: scopes.map((each) => ({ ...each, key: 'l' })) }]);
   await node.log.read({ dialogId: freshId(), track: 'main', limit: 1 });
   await node.roster.renew([{ dialogId: freshId(), connectionId: 'c', member: OPERATOR }]);
   const known = freshId();
@@ -130,4 +142,97 @@ test('the log never expires early and is renewed seldom', async () => {
   for (let sent = 0; sent < 20; sent++) appended(await node.log.publish(publication(dialogId)));
   expect((await writes()) - before).toBe(0);
   expect(await ttlOf(':main:log')).toBeGreaterThan(OPTIONS.historyTtlMs);
+});
+
+describe('a window', () => {
+  const windowMs = 10_000;
+  const take = async (limit: number, cost = 1): Promise<void> => {
+    const node = await world.open();
+    await node.limiter.take({ kind: 'ip', key: '10.0.0.1' }, [{ name: 'w', limit, windowMs, cost }]);
+  };
+
+  test.each([
+    [5, ':w:w'],
+    [500, ':b:w'],
+  ])('of a limit of %i lives as long as it is needed, and little longer', async (limit, end) => {
+    await take(limit);
+    expect(await ttlOf(end)).toBeGreaterThan(windowMs);
+    expect(await ttlOf(end)).toBeLessThan(windowMs * 1.2);
+    await server.cli('PEXPIRE', await keyOf(end), windowMs - 1);
+    await take(limit);
+    expect(await ttlOf(end)).toBeGreaterThan(windowMs);
+  });
+
+  test('of a large limit holds no more buckets than fit, whatever comes', async () => {
+    const node = await world.open();
+    const subject = { kind: 'a', key: 'bot' } as const;
+    const spec = { name: 'many', limit: 1_000_000, windowMs: 640, cost: 1 };
+    const end = (await world.nowMs()) + 1_500;
+    while ((await world.nowMs()) < end) await node.limiter.take(subject, [spec]);
+    expect(Number(await server.cli('HLEN', await keyOf(':b:many')))).toBeLessThanOrEqual(66);
+  });
+
+  test('of a large limit goes on when its length is changed', async () => {
+    const node = await world.open();
+    const subject = { kind: 'a', key: 'bot' } as const;
+    const spec = { name: 'changed', limit: 200, windowMs: 10_000, cost: 150 };
+    expect(await node.limiter.take(subject, [spec])).toEqual({ status: 'taken' });
+    expect(await node.limiter.take(subject, [{ ...spec, windowMs: 60_000 }])).toMatchObject({ status: 'refused' });
+  });
+
+  test.each([
+    [5, ':w:w'],
+    [500, ':b:w'],
+  ])('of a limit of %i forgets what a clock that was set back has left', async (limit, end) => {
+    await take(limit, limit);
+    const key = await keyOf(end);
+    const later = String((await world.nowMs()) + 5 * windowMs);
+    await server.cli('DEL', key);
+    if (limit === 5) for (let i = 0; i < limit; i++) await server.cli('LPUSH', key, later);
+    else await server.cli('HSET', key, later, String(limit));
+    const node = await world.open();
+    const spec = { name: 'w', limit, windowMs, cost: limit };
+    expect(await node.limiter.take({ kind: 'ip', key: '10.0.0.1' }, [spec])).toEqual({ status: 'taken' });
+  });
+});
+
+describe('places', () => {
+  const scope = { kind: 'address', key: '10.0.0.1', limit: 3 } as const;
+  const acquire = (node: Awaited<ReturnType<RedisWorld['open']>>, connectionId: string) =>
+    node.leases.acquire({ connectionId, user: `user of ${connectionId}`, scopes: [scope], atLimit: 'refuse' });
+
+  test('live a little longer than the longest connection, and leave nothing when they are given back', async () => {
+    const node = await world.open({ leaseTtlMs: 1_000_000 });
+    await acquire(node, 'c1');
+    for (const [key, ttl] of await ttls()) {
+      if (!key.startsWith('{ip:')) continue;
+      expect(ttl, key).toBeGreaterThan(1_000_000);
+      expect(ttl, key).toBeLessThan(1_100_000);
+    }
+    await node.leases.release({ connectionId: 'c1', user: 'user of c1', scopes: [scope] });
+    expect([...(await ttls()).keys()].filter((key) => key.startsWith('{ip:'))).toEqual([]);
+  });
+
+  test('are counted anew from what is there whenever one changes', async () => {
+    const [a, b] = [await world.open(), await world.open()];
+    for (const node of [a, b, a, b]) await node.membership.beat(nodeInfo(world.incarnationOf(node)));
+    await acquire(a, 'c1');
+    await server.cli('HSET', await keyOf(':places'), world.incarnationOf(a), '3:1');
+    expect(await acquire(b, 'c2')).toMatchObject({ status: 'full' });
+    await acquire(a, 'c3');
+    expect(await acquire(b, 'c2')).toEqual({ status: 'leased' });
+    expect(await acquire(b, 'c4')).toMatchObject({ status: 'full' });
+  });
+
+  test('of incarnations that are long gone are forgotten, those that may come back are not', async () => {
+    const node = await world.open();
+    await acquire(node, 'c1');
+    const counts = await keyOf(':places');
+    const now = Math.floor(await world.nowMs());
+    for (let i = 0; i < 40; i++) await server.cli('HSET', counts, `old.${i}`, '1:1', `young.${i}`, `1:${now}`);
+    await acquire(node, 'c2');
+    const kept = (await server.cli('HKEYS', counts)) as string[];
+    expect(kept).toHaveLength(41);
+    expect(kept.filter((name) => name.startsWith('old.'))).toEqual([]);
+  });
 });

@@ -1,8 +1,10 @@
-import type { ClientAddress, DialogClaim, Identity, Offence, ResumePoints } from '@replyx/core';
+import type { ClientAddress, DialogClaim, Identity, JoinRequest, Offence, ResumePoints } from '@replyx/core';
 import { type CloseName, type ConnectionKind, isId, parsePosition } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
+import type { GatewayConfig } from '../config/gateway-config.js';
 import type { AddressGuard } from './address-guard.js';
+import { type AssistantLimits, placesOf } from './assistant-limits.js';
 import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
 /** What a socket's upgrade request says, copied: the request itself is dead after the first await. */
@@ -18,9 +20,7 @@ export interface UpgradeRequest extends AccessRequest {
 
 export interface Admitted {
   readonly identity: Identity;
-  readonly claim: DialogClaim;
-  readonly resume: ResumePoints;
-  readonly clientId: string | undefined;
+  readonly join: JoinRequest;
 }
 
 /**
@@ -46,6 +46,9 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly auth: Pick<Auth, 'verifier' | 'publicIdOf'>;
   readonly allowQueryToken: boolean;
   readonly directory: 'strict' | 'open';
+  readonly config: Pick<GatewayConfig, 'connections' | 'bans'>;
+  /** An assistant's limits, or the node's where there is no assistant. */
+  readonly limitsOf: (assistantId: string | undefined) => AssistantLimits;
   readonly maxConnections: number;
   /** The node refuses upgrades: what is still being decided must not stay. */
   readonly isLeaving: () => boolean;
@@ -93,6 +96,16 @@ const admittedBy = (
   const clientId = query.get('client_id') ?? undefined;
   const { sub, tenant, name, jti, iat } = claims;
   const visitor = claims.type === 'visitor' ? claims : undefined;
+  const role = visitor === undefined ? 'manager' : 'user';
+  const assistantId = visitor?.assistant_id;
+  const limits = parts.limitsOf(assistantId);
+  const claim: DialogClaim = {
+    tenant,
+    directory: parts.directory,
+    ...(visitor === undefined ? {} : { assistantId: visitor.assistant_id, visitorId: sub }),
+    ...(claims.type === 'operator' && claims.assistants !== undefined ? { assistants: claims.assistants } : {}),
+  };
+  const holder = { tenant, role, subject: sub, addressKey: request.address.key, assistantId };
   return {
     identity: {
       connectionId: parts.connectionId(),
@@ -100,7 +113,7 @@ const admittedBy = (
       kind,
       tenant,
       member: {
-        role: visitor === undefined ? 'manager' : 'user',
+        role,
         id: sub,
         name,
         publicId: claims.type === 'operator' ? parts.auth.publicIdOf(claims) : sub,
@@ -109,18 +122,17 @@ const admittedBy = (
       expiresAtMs: acceptedUntilMs,
       origin: request.origin,
       tokenIds: visitor?.parent === undefined ? [jti] : [jti, visitor.parent],
-      assistantId: visitor?.assistant_id,
+      assistantId,
       widgetVersion: visitor?.widget_version,
       addressKey: request.address.key,
     },
-    claim: {
-      tenant,
-      directory: parts.directory,
-      ...(visitor === undefined ? {} : { assistantId: visitor.assistant_id, visitorId: sub }),
-      ...(claims.type === 'operator' && claims.assistants !== undefined ? { assistants: claims.assistants } : {}),
+    join: {
+      claim,
+      resume: resumePoints(query, kind),
+      clientId: isId(clientId) ? clientId : undefined,
+      places: placesOf(holder, limits, parts.config),
+      messageLimit: limits.messages,
     },
-    resume: resumePoints(query, kind),
-    clientId: isId(clientId) ? clientId : undefined,
   };
 };
 

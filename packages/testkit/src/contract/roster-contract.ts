@@ -1,4 +1,12 @@
-import type { Backplane, DialogClaim, DialogRecord, Member, NodeInfo, RegisterResult } from '@replyx/core';
+import type {
+  Backplane,
+  DialogClaim,
+  DialogRecord,
+  Member,
+  NodeInfo,
+  RegisterRequest,
+  RegisterResult,
+} from '@replyx/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freshId, type MakeWorld, nodeInfo, publication, Recorder, settled, textOf, type World } from './world.js';
 
@@ -408,6 +416,173 @@ export const describeRosterContract = (name: string, makeWorld: MakeWorld): void
         expect(await a.roster.renew([{ dialogId, connectionId: 'c1', member: VISITOR }])).toBe(1);
         expect(await a.roster.connections(dialogId)).toMatchObject([{ connectionId: 'c1', member: VISITOR }]);
         expect(await a.roster.renew([])).toBe(0);
+      });
+    });
+
+    describe('the limit', () => {
+      let c: Backplane;
+
+      beforeEach(async () => {
+        c = await world.open({ nodeTtlMs: NODE_TTL_MS });
+        await beatAll(a, b, c);
+      });
+
+      const come = (
+        node: Backplane,
+        connectionId: string,
+        member: Member,
+        overrides: Partial<RegisterRequest> = {},
+      ): Promise<RegisterResult> =>
+        node.roster.register({
+          dialogId,
+          connectionId,
+          member,
+          claim: { tenant: 't', directory: 'open' },
+          limit: 2,
+          ...overrides,
+        });
+      const present = async (): Promise<string[]> =>
+        (await a.roster.connections(dialogId)).map(({ connectionId }) => connectionId).sort();
+      const evicted = async (): Promise<[string, string][]> => {
+        await settled(a, { dialogId, track: 'main' }, [toA]);
+        return toA.of('evicted').map(({ connectionId, code, dialogId: where }) => {
+          expect(where).toBe(dialogId);
+          return [connectionId, code];
+        });
+      };
+
+      test('admits exactly twenty of a rush of sixty from three nodes', async () => {
+        const rush = await Promise.all(
+          Array.from({ length: 60 }, (_, i) =>
+            come([a, b, c][i % 3] as Backplane, `c${i}`, { ...OTHER, id: `m${i % 7}` }, { limit: 20 }),
+          ),
+        );
+        expect(rush.filter(({ status }) => status === 'registered')).toHaveLength(20);
+        expect(rush.filter(({ status }) => status === 'full')).toHaveLength(40);
+        expect(await present()).toHaveLength(20);
+        await a.roster.unregister(dialogId, (await present())[0] as string);
+        expect(await come(b, 'next', OTHER, { limit: 20 })).toMatchObject({ status: 'registered' });
+        expect(await come(b, 'more', OTHER, { limit: 20 })).toEqual({ status: 'full' });
+      });
+
+      test('refuses without a trace, and is off at 0', async () => {
+        await come(a, 'c1', OPERATOR);
+        await come(b, 'c2', OPERATOR);
+        await changes();
+        toA.clear();
+        expect(await come(c, 'c3', VISITOR, { claim: { ...VISITOR_CLAIM, directory: 'open' } })).toEqual({
+          status: 'full',
+        });
+        expect(await present()).toEqual(['c1', 'c2']);
+        expect(await changes()).toEqual([]);
+        expect(await a.directory.dialog(dialogId)).toEqual({ tenant: 't', closed: false });
+        expect(await come(c, 'c3', OTHER, { limit: 0 })).toMatchObject({ status: 'registered' });
+        expect(await come(c, 'c4', OTHER, { limit: undefined })).toMatchObject({ status: 'registered' });
+        expect(await evicted()).toEqual([]);
+      });
+
+      test('does not hold for a connection that is there already', async () => {
+        await come(a, 'c1', OPERATOR);
+        await come(b, 'c2', OPERATOR);
+        expect(await come(a, 'c1', OPERATOR)).toMatchObject({ status: 'registered' });
+        expect(await present()).toEqual(['c1', 'c2']);
+      });
+
+      test('does not count connections of a dead node, and does those of one that came back', async () => {
+        await come(b, 'c1', OPERATOR);
+        await come(b, 'c2', OPERATOR);
+        await world.pass(NODE_TTL_MS + 5);
+        await beatAll(a);
+        expect(await come(a, 'c3', OTHER)).toMatchObject({ status: 'registered' });
+        await beatAll(b, a);
+        expect(await come(a, 'c4', OTHER, { limit: 3 })).toEqual({ status: 'full' });
+      });
+
+      test("lets the member's own oldest connection give way to its newest, wherever it is", async () => {
+        await come(b, 'c1', OPERATOR);
+        await world.pass(3);
+        await come(a, 'c2', OPERATOR);
+        await world.pass(3);
+        // A renewal makes nobody younger.
+        await b.roster.renew([{ dialogId, connectionId: 'c1', member: OPERATOR }]);
+        expect(await come(c, 'c3', OPERATOR, { atLimit: 'replace' })).toMatchObject({ status: 'registered' });
+        expect(await present()).toEqual(['c2', 'c3']);
+        expect(await evicted()).toEqual([['c1', 'CONNECTION_LIMIT']]);
+        expect(await changes()).toEqual(['join secret-sub false']);
+        // Its node takes off one that is gone already.
+        await b.roster.unregister(dialogId, 'c1');
+        expect(await present()).toEqual(['c2', 'c3']);
+        expect(await changes()).toEqual(['join secret-sub false']);
+      });
+
+      test('refuses a newcomer that has no connection of its own to give way', async () => {
+        await come(a, 'c1', OPERATOR);
+        await come(b, 'c2', OPERATOR);
+        expect(await come(c, 'c3', OTHER, { atLimit: 'replace' })).toEqual({ status: 'full' });
+        expect(await come(c, 'c3', { ...OTHER, id: OPERATOR.id, role: 'user' }, { atLimit: 'replace' })).toEqual({
+          status: 'full',
+        });
+        expect(await evicted()).toEqual([]);
+      });
+
+      test('is held under a rush of members whose oldest give way', async () => {
+        for (let i = 0; i < 10; i++) {
+          await come([a, b, c][i % 3] as Backplane, `old-${i}`, OPERATOR, { limit: 10 });
+        }
+        await world.pass(3);
+        const rush = await Promise.all(
+          Array.from({ length: 10 }, (_, i) =>
+            come([a, b, c][i % 3] as Backplane, `new-${i}`, OPERATOR, { limit: 10, atLimit: 'replace' }),
+          ),
+        );
+        expect(rush.every(({ status }) => status === 'registered')).toBe(true);
+        expect(await present()).toEqual(Array.from({ length: 10 }, (_, i) => `new-${i}`));
+        expect((await evicted()).map(([id]) => id).sort()).toEqual(Array.from({ length: 10 }, (_, i) => `old-${i}`));
+      });
+
+      test('makes an older connection of the same client give way, whatever the limit', async () => {
+        await come(b, 'c1', OPERATOR, { clientId: 'tab', limit: 0 });
+        await come(b, 'c2', OPERATOR, { clientId: 'other', limit: 0 });
+        expect(await a.roster.connections(dialogId)).toEqual(
+          expect.arrayContaining([expect.objectContaining({ connectionId: 'c1', clientId: 'tab' })]),
+        );
+        await b.roster.renew([{ dialogId, connectionId: 'c1', member: OPERATOR, clientId: 'tab' }]);
+        // At the limit it makes room for itself.
+        expect(await come(c, 'c3', OPERATOR, { clientId: 'tab' })).toMatchObject({ status: 'registered' });
+        expect(await present()).toEqual(['c2', 'c3']);
+        expect(await evicted()).toEqual([['c1', 'CONFLICT_CONNECTION']]);
+        expect(await changes()).toEqual(['join secret-sub false']);
+      });
+
+      test('takes the client id of another member, or none, for another client', async () => {
+        await come(a, 'c1', OPERATOR, { clientId: 'tab', limit: 0 });
+        await come(b, 'c2', OTHER, { clientId: 'tab', limit: 0 });
+        await come(b, 'c3', OPERATOR, { limit: 0 });
+        await come(b, 'c4', OPERATOR, { limit: 0 });
+        await come(a, 'c1', OPERATOR, { clientId: 'tab', limit: 0 });
+        expect(await present()).toEqual(['c1', 'c2', 'c3', 'c4']);
+        expect(await evicted()).toEqual([]);
+      });
+
+      test('finds the same client also after its registration was restored', async () => {
+        await come(b, 'c1', OPERATOR, { clientId: 'tab' });
+        await world.flush();
+        await beatAll(a, b, c);
+        await b.roster.renew([{ dialogId, connectionId: 'c1', member: OPERATOR, clientId: 'tab' }]);
+        await come(a, 'c2', OPERATOR, { clientId: 'tab' });
+        expect(await present()).toEqual(['c2']);
+        expect(await evicted()).toEqual([['c1', 'CONFLICT_CONNECTION']]);
+      });
+
+      test('lets nobody give way to one that the claim refuses', async () => {
+        await come(b, 'c1', OPERATOR, { clientId: 'tab' });
+        await come(b, 'c2', OPERATOR);
+        const foreign = { claim: { tenant: 'other', directory: 'open' } } as const;
+        expect(await come(a, 'c3', OPERATOR, { ...foreign, clientId: 'tab', atLimit: 'replace' })).toEqual({
+          status: 'not_found',
+        });
+        expect(await present()).toEqual(['c1', 'c2']);
+        expect(await evicted()).toEqual([]);
       });
     });
 
