@@ -11,6 +11,7 @@ const VERBS = [
   'status',
   'token',
   'check-config',
+  'audit',
   'config-docs',
   'gen-config',
 ] as const;

@@ -165,7 +165,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
-    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
+    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock }),
   ];
   serveHttp(internalApp, {
     routes: [...routes, ...documentRoutes(routes, parts.version)],

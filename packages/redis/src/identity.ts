@@ -13,7 +13,8 @@ export interface ServerIdentity {
   readonly promoted: boolean;
 }
 
-const infoFields = (text: string): ReadonlyMap<string, string> => {
+/** The fields of a reply of INFO. */
+export const infoFields = (text: string): ReadonlyMap<string, string> => {
   const fields = new Map<string, string>();
   for (const line of text.split('\r\n')) {
     const colon = line.indexOf(':');
@@ -27,37 +28,44 @@ const atLeast = (version: string, major: number, minor: number): boolean => {
   return first > major || (first === major && second >= minor);
 };
 
-const checkVersion = (server: ReadonlyMap<string, string>): void => {
+/** Why a server is too old, by its INFO; undefined where it is not. */
+export const versionProblem = (server: ReadonlyMap<string, string>): string | undefined => {
   const valkey = server.get('valkey_version');
   if (valkey !== undefined) {
-    if (!atLeast(valkey, 7, 2)) throw new BackplaneUnsupported(`Valkey ${valkey} is too old: 7.2 or newer is needed`);
-    return;
+    return atLeast(valkey, 7, 2) ? undefined : `Valkey ${valkey} is too old: 7.2 or newer is needed`;
   }
   const redis = server.get('redis_version') ?? 'of unknown version';
-  if (!atLeast(redis, 7, 0)) throw new BackplaneUnsupported(`Redis ${redis} is too old: 7.0 or newer is needed`);
+  return atLeast(redis, 7, 0) ? undefined : `Redis ${redis} is too old: 7.0 or newer is needed`;
 };
 
-const isDurable = async (client: Redis): Promise<boolean> => {
+/** What CONFIG GET tells of how writes reach the disk; undefined where it is refused, as managed services and ACLs do. */
+export const persistenceSettings = async (client: Redis): Promise<ReadonlyMap<string, string> | undefined> => {
   try {
     const names = ['appendonly', 'appendfsync', 'no-appendfsync-on-rewrite'];
     const reply = (await client.call('CONFIG', 'GET', ...names)) as string[];
     const values = new Map<string, string>();
     for (let index = 0; index + 1 < reply.length; index += 2) values.set(reply[index] ?? '', reply[index + 1] ?? '');
-    return (
-      values.get('appendonly') === 'yes' &&
-      values.get('appendfsync') === 'always' &&
-      values.get('no-appendfsync-on-rewrite') === 'no'
-    );
+    return values;
   } catch {
-    // Managed services and ACLs refuse CONFIG. Refused is not proved.
-    return false;
+    return undefined;
   }
+};
+
+/** Refused is not proved. */
+const isDurable = async (client: Redis): Promise<boolean> => {
+  const values = await persistenceSettings(client);
+  return (
+    values?.get('appendonly') === 'yes' &&
+    values.get('appendfsync') === 'always' &&
+    values.get('no-appendfsync-on-rewrite') === 'no'
+  );
 };
 
 /** Throws `BackplaneUnsupported` for a server that is too old. */
 export const identify = async (client: Redis): Promise<ServerIdentity> => {
   const server = infoFields(String(await client.call('INFO', 'server')));
-  checkVersion(server);
+  const tooOld = versionProblem(server);
+  if (tooOld !== undefined) throw new BackplaneUnsupported(tooOld);
   const replication = infoFields(String(await client.call('INFO', 'replication')));
   const second = replication.get('master_replid2') ?? '';
   return {

@@ -12,3 +12,7 @@ export const printable = (text: string): string =>
 
 /** A value as one line of JSON, safe for a terminal too: these characters stand in strings only, where an escape means the same. */
 export const jsonLine = (value: unknown): string => `${JSON.stringify(value).replace(DRIVES, escaped)}\n`;
+
+/** The same over several lines, for a document. */
+export const jsonText = (value: unknown): string =>
+  `${JSON.stringify(value, undefined, 2).replace(DRIVES, (character) => (character === '\n' ? character : escaped(character)))}\n`;

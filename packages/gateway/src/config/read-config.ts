@@ -82,11 +82,16 @@ const advise = (reader: SettingReader, config: GatewayConfig, generated: readonl
   }
 };
 
-/**
- * The configuration from an environment, or everything that is wrong with it at once. Pure apart from `readFile`, by
- * which secrets come from files, and `random`, by which absent secrets are made outside production.
- */
-export const readConfig = (env: Env, readFile: ReadFile, random: RandomBytes = randomBytes): ConfigResult => {
+export interface ConfigReading {
+  /** With the default in place of every value that is wrong. */
+  readonly config: GatewayConfig;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+  readonly generated: readonly GeneratedSecret[];
+}
+
+/** As `readConfig`, whatever is wrong: for those who look at a configuration, never to run a node with it. */
+export const readLeniently = (env: Env, readFile: ReadFile, random: RandomBytes = randomBytes): ConfigReading => {
   const reader = new SettingReader(env, readFile);
   const ms = (name: NameOf<'integer'>): number => reader.integer(name) * 1000;
   const per = (name: NameOf<'integer'>, windowMs: number): RateLimit => ({ limit: reader.integer(name), windowMs });
@@ -154,8 +159,17 @@ export const readConfig = (env: Env, readFile: ReadFile, random: RandomBytes = r
   reader.checkNames();
   checkTogether(reader, config);
   advise(reader, config, generated);
-  if (reader.problems.length > 0) return { ok: false, problems: reader.problems, warnings: reader.warnings };
-  return { ok: true, config: frozen(config), warnings: reader.warnings, generated };
+  return { config: frozen(config), problems: reader.problems, warnings: reader.warnings, generated };
+};
+
+/**
+ * The configuration from an environment, or everything that is wrong with it at once. Pure apart from `readFile`, by
+ * which secrets come from files, and `random`, by which absent secrets are made outside production.
+ */
+export const readConfig = (env: Env, readFile: ReadFile, random: RandomBytes = randomBytes): ConfigResult => {
+  const { config, problems, warnings, generated } = readLeniently(env, readFile, random);
+  if (problems.length > 0) return { ok: false, problems, warnings };
+  return { ok: true, config, warnings, generated };
 };
 
 /** The part that makes and checks credentials, for commands that need no more. */

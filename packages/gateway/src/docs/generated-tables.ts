@@ -1,3 +1,4 @@
+import { checkTable } from '../audit/check-table.js';
 import { configTable } from '../config/config-table.js';
 import { metricTable } from '../observability/metric-table.js';
 import { clientFrameTable, closeCodeTable, errorCodeTable, routeTable, serverFrameTable } from './wire-tables.js';
@@ -16,6 +17,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { page: 'frames.md', marker: 'server-frames', table: serverFrameTable },
   { page: 'frames.md', marker: 'error-codes', table: errorCodeTable },
   { page: 'frames.md', marker: 'close-codes', table: closeCodeTable },
+  { page: 'audit.md', marker: 'checks', table: checkTable },
   { page: 'internal-api.md', marker: 'routes', table: routeTable },
 ];
 

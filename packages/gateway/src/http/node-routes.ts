@@ -1,4 +1,4 @@
-import type { Heartbeat } from '@replyx/core';
+import type { Clock, Heartbeat } from '@replyx/core';
 import type { ApiAnswer } from '@replyx/protocol/schemas';
 import type { Registry } from 'prom-client';
 import type { Readiness } from '../lifecycle/readiness.js';
@@ -9,10 +9,11 @@ export interface NodeRoutesParts {
   readonly heartbeat: Pick<Heartbeat, 'nodes'>;
   readonly readiness: Readiness;
   readonly registry: Registry;
+  readonly clock: Pick<Clock, 'nowMs'>;
 }
 
 /** The node's own state, and its view of the cluster. */
-export const nodeRoutes = ({ heartbeat, readiness, registry }: NodeRoutesParts): HttpRoute[] => [
+export const nodeRoutes = ({ heartbeat, readiness, registry, clock }: NodeRoutesParts): HttpRoute[] => [
   {
     ...ROUTES.cluster,
     handle: () =>
@@ -30,7 +31,11 @@ export const nodeRoutes = ({ heartbeat, readiness, registry }: NodeRoutesParts):
         })),
       } satisfies ApiAnswer<'cluster'>),
   },
-  { ...ROUTES.live, handle: () => json(200, { status: 'alive' }) },
+  {
+    ...ROUTES.live,
+    // The date tells whoever asks how far the clock by which tokens are judged is off.
+    handle: () => json(200, { status: 'alive' }, { Date: new Date(clock.nowMs()).toUTCString() }),
+  },
   {
     ...ROUTES.ready,
     handle: () => {
