@@ -3,6 +3,7 @@ export * from './clock.js';
 export * from './control-port.js';
 export * from './deadline-wheel.js';
 export * from './dialog.js';
+export * from './domain-index.js';
 export * from './feed.js';
 export * from './frame-text.js';
 export * from './guard-ports.js';

@@ -55,7 +55,7 @@ export const parseDomain = (entry: string): string | undefined => {
 };
 
 /** A name of one label and an address have no subdomains that could be meant. */
-const hasSubdomains = (domain: string): boolean =>
+export const hasSubdomains = (domain: string): boolean =>
   domain.includes('.') && !IPV4.test(domain) && !domain.startsWith('[');
 
 /** Equal to a domain of the list, or a subdomain of one. */
@@ -99,6 +99,24 @@ export interface OriginQuestion {
 /** The host of a `Host` header, which may carry a port. */
 const hostOf = (header: string | undefined): string | undefined =>
   header === undefined ? undefined : parseOrigin(`http://${header}`)?.host;
+
+/**
+ * The origin of a request. A browser leaves `Origin` out of a GET to the page's own origin; `Sec-Fetch-Site`, which no page can
+ * write, then says that it was one, and the request's own host is where the page is.
+ */
+export const originOfRequest = (request: {
+  readonly origin: string | undefined;
+  /** `Sec-Fetch-Site`. */
+  readonly fetchSite: string | undefined;
+  readonly host: string | undefined;
+  readonly widgetOrigins: readonly string[];
+}): string | undefined => {
+  const { origin, fetchSite, host, widgetOrigins } = request;
+  if (origin !== undefined || fetchSite !== 'same-origin' || host === undefined) return origin;
+  // Which scheme the browser used is not known here: a balancer may end TLS.
+  const candidates = [`https://${host}`, `http://${host}`].flatMap((text) => parseOrigin(text)?.canonical ?? []);
+  return candidates.find((candidate) => widgetOrigins.includes(candidate)) ?? candidates[0];
+};
 
 /**
  * A visitor without an Origin is refused. An operator without one is no browser and is admitted by its token; with one, it must

@@ -88,7 +88,7 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     address: place,
     log,
     fanout: opened,
-    directory: new RedisDirectory(keys, topology, log),
+    directory: new RedisDirectory(settings, keys, topology, log),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     health: () => health(topology),
