@@ -1,10 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
-import { CLOSE_CODES } from '@replyx/protocol';
-import { type AdmissionParts, admit, screen } from './admission/admission.js';
+import {
+  type Backplane,
+  type Clock,
+  DomainIndex,
+  Heartbeat,
+  Hub,
+  type NodeInfo,
+  type Random,
+  Session,
+} from '@replyx/core';
+import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
+import {
+  type AdmissionParts,
+  type Admitted,
+  admit,
+  screen,
+  type UpgradeRequest,
+  type Verdict,
+} from './admission/admission.js';
+import { authorize } from './admission/authorize.js';
 import { createRefreshJudge } from './admission/refresh.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
+import type { TokenPick } from './auth/token-transport.js';
 import type { GatewayConfig } from './config/gateway-config.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
@@ -16,10 +34,14 @@ import { StopStack } from './lifecycle/stop-stack.js';
 import type { Logger } from './observability/logger.js';
 import { watchLoopLag } from './observability/loop-lag.js';
 import { createMetrics } from './observability/metrics.js';
+import { createOriginJudge } from './public/cors.js';
+import { watchDomains } from './public/known-domains.js';
+import { publicRoutes } from './public/public-routes.js';
 import { serveHttp } from './uws/http-app.js';
 import { listen } from './uws/listen.js';
 import { uws } from './uws/module.js';
-import { serveSockets } from './uws/socket-app.js';
+import { servePublic } from './uws/public-app.js';
+import { type SocketAppOptions, serveSockets } from './uws/socket-app.js';
 
 export interface NodeParts {
   readonly config: GatewayConfig;
@@ -48,6 +70,8 @@ export interface GatewayNode {
 const LINGER_MS = 5_000;
 const VERIFY_INTERVAL_MS = 300_000;
 const ADMIT_DEADLINE_MS = 5_000;
+/** From the head of a public request to its answer: longer than the module lets a body pause. */
+const REQUEST_DEADLINE_MS = 15_000;
 const SETTLE_DEADLINE_MS = 2_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
@@ -135,10 +159,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isReady: () => readiness.reasons().length === 0,
   });
 
+  const domains = new DomainIndex();
+  const directory = watchDomains(backplane.directory, domains);
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
-    ...assistantRoutes(backplane),
+    ...assistantRoutes({ directory }),
     ...tokenRoutes(auth.minter),
     ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
   ];
@@ -161,30 +187,78 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     connectionCount: () => hub.connectionCount,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
-  const publicApp = uws.App();
-  serveSockets(publicApp, {
-    host: hub,
-    screen: (request) => screen(request, admission),
-    admit: (request, picked) => admit(request, picked, admission),
-    join: (session, { claim, resume }) => {
+  const judgeOrigin = createOriginJudge({ directory: config.directory, domains, origins: config.origins });
+  const onForeignOrigin = (request: Pick<UpgradeRequest, 'kind' | 'origin' | 'host'>, reason: string): void => {
+    const kind = request.kind === 'operator' ? undefined : request.kind;
+    metrics.blockedOrigin(judgeOrigin(request.origin, { kind, host: request.host }).label, reason);
+  };
+  const onVerdict = (kind: ConnectionKind, outcome: Parameters<SocketAppOptions['onVerdict']>[1]): void => {
+    if (outcome === 'gone') metrics.admission(kind, 'gone', 'gone');
+    else if ('screening' in outcome) metrics.admission(kind, 'refused', 'reason' in outcome ? outcome.reason : 'none');
+    else if (outcome.verdict === 'admit') metrics.admission(kind, 'admitted', 'none');
+    else {
+      metrics.admission(kind, 'closed', outcome.reason);
+      metrics.closed(CLOSE_CODES[outcome.code].code);
+    }
+  };
+  // The same for sockets and for streams of events.
+  const entry = {
+    screen: (request: UpgradeRequest) => screen(request, admission),
+    admit: async (request: UpgradeRequest, picked: TokenPick): Promise<Verdict> => {
+      const verdict = await admit(request, picked, admission);
+      if (verdict.verdict === 'close' && verdict.code === 'FORBIDDEN_DOMAIN') onForeignOrigin(request, verdict.reason);
+      return verdict;
+    },
+    join: (session: Session, { claim, resume }: Admitted): void => {
       hub.join(session, claim, resume).catch(onBug);
     },
-    onVerdict: (kind, outcome) => {
-      if (outcome === 'gone') metrics.admission(kind, 'gone', 'gone');
-      else if ('screening' in outcome)
-        metrics.admission(kind, 'refused', 'reason' in outcome ? outcome.reason : 'none');
-      else if (outcome.verdict === 'admit') metrics.admission(kind, 'admitted', 'none');
-      else {
-        metrics.admission(kind, 'closed', outcome.reason);
-        metrics.closed(CLOSE_CODES[outcome.code].code);
-      }
-    },
+    onVerdict,
+  };
+  const publicApp = uws.App();
+  serveSockets(publicApp, {
+    ...entry,
+    host: hub,
     onBug,
     outboxMaxBytes: config.outboxMaxBytes,
     pongTimeoutMs: config.heartbeat.pongTimeoutMs,
     admitDeadlineMs: ADMIT_DEADLINE_MS,
   });
-  serveHttp(publicApp, { routes: [], authorized: () => false, onAnswer: () => {}, onBug });
+  servePublic(publicApp, {
+    routes: publicRoutes({
+      auth,
+      allowQueryToken: config.auth.allowQueryToken,
+      directory: config.directory,
+      origins: config.origins,
+      random,
+      hub,
+      log: backplane.log,
+      assistant: (assistantId) => directory.assistant(assistantId),
+      dialog: (dialogId) => directory.dialog(dialogId),
+      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
+      authorize: (picked, request) => authorize(picked, request, admission),
+      isRevoked: () => false,
+      isVisitorRevoked: () => false,
+      limits: { countNewDialog: async () => undefined, countResume: async () => undefined },
+      windowOf: () => config.rateLimits.messages,
+      onForeignOrigin,
+      events: {
+        ...entry,
+        join: (admitted, transport) => {
+          const session = new Session(admitted.identity, transport, hub);
+          entry.join(session, admitted);
+          return session;
+        },
+      },
+    }),
+    guards: { screen: () => undefined, limit: async () => undefined },
+    judgeOrigin,
+    widgetOrigins: config.origins.widget,
+    onAnswer: metrics.http,
+    onCors: metrics.cors,
+    onBlockedPreflight: (label) => metrics.blockedOrigin(label, 'preflight'),
+    onBug,
+    deadlineMs: REQUEST_DEADLINE_MS,
+  });
 
   try {
     const internal = await listen(internalApp, config.listen.internal.host, config.listen.internal.port);

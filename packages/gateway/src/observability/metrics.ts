@@ -9,6 +9,9 @@ export interface Metrics {
   closed(code: number): void;
   duration(kind: ConnectionKind, seconds: number): void;
   http(route: string, status: number): void;
+  /** `origin`: a label of a bounded set, never an `Origin` as it came. */
+  cors(endpoint: string, origin: string, status: number): void;
+  blockedOrigin(origin: string, reason: string): void;
 }
 
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
@@ -84,6 +87,8 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
     buckets: DURATION_BUCKETS_SECONDS,
   });
   const http = new Counter({ ...of('replyx_http_requests_total'), labelNames: ['route', 'status'] });
+  const cors = new Counter({ ...of('widget_cors_requests_total'), labelNames: ['endpoint', 'origin', 'status'] });
+  const blocked = new Counter({ ...of('widget_blocked_origins_total'), labelNames: ['origin', 'reason'] });
   const known = new Set<number>([...Object.values(CLOSE_CODES).map((entry) => entry.code), 1005, 1006]);
   return {
     registry,
@@ -92,5 +97,7 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
     closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),
     http: (route, status) => http.inc({ route, status: String(status) }),
+    cors: (endpoint, origin, status) => cors.inc({ endpoint, origin, status: String(status) }),
+    blockedOrigin: (origin, reason) => blocked.inc({ origin, reason }),
   };
 };
