@@ -57,7 +57,8 @@ export class ControlMirror {
   private readonly entries = new Map<string, SnapshotEntry>();
   private readonly revoked = new RevocationIndex();
   private readonly banList: BanList;
-  private readonly domains = new DomainIndex();
+  /** Domains of all active assistants. */
+  readonly domains = new DomainIndex();
   private assistants = new Map<string, AssistantRecord>();
   private cursor: ControlCursor | undefined;
   private running = false;
@@ -95,11 +96,6 @@ export class ControlMirror {
 
   assistant(assistantId: string): AssistantRecord | undefined {
     return this.assistants.get(assistantId);
-  }
-
-  /** Whether any active assistant has the domain of a host, as `parseOrigin` gives it: CORS preflight. */
-  isDomainKnown(host: string): boolean {
-    return this.domains.has(host);
   }
 
   revocations(): Revocation[] {
@@ -262,8 +258,8 @@ export class ControlMirror {
   private setAssistant(assistantId: string, record: AssistantRecord | undefined): boolean {
     const before = this.assistants.get(assistantId);
     if (JSON.stringify(before) === JSON.stringify(record)) return false;
-    if (before?.active === true) this.domains.remove(before.allowedDomains);
-    if (record?.active === true) this.domains.add(record.allowedDomains);
+    if (record?.active === true) this.domains.put(assistantId, record.allowedDomains);
+    else this.domains.delete(assistantId);
     if (record === undefined) this.assistants.delete(assistantId);
     else this.assistants.set(assistantId, record);
     return true;

@@ -101,6 +101,24 @@ const hostOf = (header: string | undefined): string | undefined =>
   header === undefined ? undefined : parseOrigin(`http://${header}`)?.host;
 
 /**
+ * The origin of a request. A browser leaves `Origin` out of a GET to the page's own origin; `Sec-Fetch-Site`, which no page can
+ * write, then says that it was one, and the request's own host is where the page is.
+ */
+export const originOfRequest = (request: {
+  readonly origin: string | undefined;
+  /** `Sec-Fetch-Site`. */
+  readonly fetchSite: string | undefined;
+  readonly host: string | undefined;
+  readonly widgetOrigins: readonly string[];
+}): string | undefined => {
+  const { origin, fetchSite, host, widgetOrigins } = request;
+  if (origin !== undefined || fetchSite !== 'same-origin' || host === undefined) return origin;
+  // Which scheme the browser used is not known here: a balancer may end TLS.
+  const candidates = [`https://${host}`, `http://${host}`].flatMap((text) => parseOrigin(text)?.canonical ?? []);
+  return candidates.find((candidate) => widgetOrigins.includes(candidate)) ?? candidates[0];
+};
+
+/**
  * A visitor without an Origin is refused. An operator without one is no browser and is admitted by its token; with one, it must
  * be of the main app. The hosted page runs on our own origin: the customer's domains bind it by `frame-ancestors`.
  */

@@ -173,6 +173,16 @@ export interface DialogRecord {
   readonly closed: boolean;
 }
 
+/** Whose dialog it is: what a visitor's credential says of it. */
+export interface DialogOwner {
+  readonly tenant: string;
+  readonly assistantId: string;
+  readonly visitorId: string;
+}
+
+/** `conflict`: the dialog is of another tenant, assistant or visitor; a caller must not be told which, nor from `unknown`. */
+export type OpenDialogResult = 'created' | 'resumed' | 'conflict' | 'unknown';
+
 export interface Directory {
   assistant(assistantId: string): Promise<AssistantRecord | undefined>;
   putAssistant(assistantId: string, record: AssistantRecord): Promise<void>;
@@ -181,6 +191,12 @@ export interface Directory {
   dialog(dialogId: string): Promise<DialogRecord | undefined>;
   /** Replaces the record; a record that is put has no lifetime. `conflict`: the dialog belongs to another tenant. */
   putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'>;
+  /**
+   * Opens a dialog for its visitor in one atomic step. `make`: an unknown one is made, to live as long as its history and an hour
+   * while that is empty, and what its record leaves open is fixed by the owner. `keep`: it stays `unknown`, and only the visitor
+   * is fixed. The rule is the one by which a connection registers.
+   */
+  openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult>;
   /** Deletes the record and erases the dialog whole, telling its nodes. Resolves whether anything was there. */
   deleteDialog(dialogId: string): Promise<boolean>;
 }

@@ -1,12 +1,30 @@
 import { randomUUID } from 'node:crypto';
-import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
+import {
+  type Backplane,
+  type Clock,
+  DomainIndex,
+  Heartbeat,
+  Hub,
+  type NodeInfo,
+  type Random,
+  Session,
+} from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
-import { type AdmissionParts, admit, screen } from './admission/admission.js';
-import { limitsFor } from './admission/assistant-limits.js';
+import {
+  type AdmissionParts,
+  type Admitted,
+  admit,
+  screen,
+  type UpgradeRequest,
+  type Verdict,
+} from './admission/admission.js';
+import { type AssistantLimits, limitsFor } from './admission/assistant-limits.js';
+import { authorize } from './admission/authorize.js';
 import { createGatekeeper } from './admission/gatekeeper.js';
 import { createRefreshJudge } from './admission/refresh.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
+import type { TokenPick } from './auth/token-transport.js';
 import type { GatewayConfig } from './config/gateway-config.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
@@ -20,9 +38,13 @@ import { StopStack } from './lifecycle/stop-stack.js';
 import type { Logger } from './observability/logger.js';
 import { watchLoopLag } from './observability/loop-lag.js';
 import { createMetrics } from './observability/metrics.js';
+import { createOriginJudge } from './public/cors.js';
+import { watchDomains } from './public/known-domains.js';
+import { publicRoutes } from './public/public-routes.js';
 import { serveHttp } from './uws/http-app.js';
 import { listen } from './uws/listen.js';
 import { uws } from './uws/module.js';
+import { servePublic } from './uws/public-app.js';
 import { serveSockets } from './uws/socket-app.js';
 
 export interface NodeParts {
@@ -52,6 +74,8 @@ export interface GatewayNode {
 const LINGER_MS = 5_000;
 const VERIFY_INTERVAL_MS = 300_000;
 const ADMIT_DEADLINE_MS = 5_000;
+/** From the head of a public request to its answer: longer than the module lets a body pause. */
+const REQUEST_DEADLINE_MS = 15_000;
 const SETTLE_DEADLINE_MS = 2_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
@@ -154,16 +178,20 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     logger,
     metrics: () => metrics,
     isDraining: () => state.refusing,
+    sessionLimitOf: (assistantId) => limitsOf(assistantId).sessions,
     banOf: () => undefined,
     ban: async () => {},
     onBug,
   });
   stops.add('gatekeeper', () => gatekeeper.stop());
 
+  const domains = new DomainIndex();
+  const directory = watchDomains(backplane.directory, domains);
+  const limitsOf = (_assistantId: string | undefined): AssistantLimits => limitsFor(config);
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
-    ...assistantRoutes(backplane),
+    ...assistantRoutes({ directory }),
     ...tokenRoutes(auth.minter),
     ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock }),
   ];
@@ -178,7 +206,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     allowQueryToken: config.auth.allowQueryToken,
     directory: config.directory,
     config,
-    limitsOf: () => limitsFor(config),
+    limitsOf,
     origins: config.origins,
     isRevoked: () => false,
     maxConnections: config.connections.perNode,
@@ -192,22 +220,70 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     connectionCount: () => hub.connectionCount,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
-  const publicApp = uws.App();
-  serveSockets(publicApp, {
-    host: hub,
-    greet: gatekeeper.greet,
-    screen: (request) => screen(request, admission),
-    admit: (request, picked) => admit(request, picked, admission),
-    join: (session, { join }) => {
+  const judgeOrigin = createOriginJudge({ directory: config.directory, domains, origins: config.origins });
+  const onForeignOrigin = (request: Pick<UpgradeRequest, 'kind' | 'origin' | 'host'>, reason: string): void => {
+    const kind = request.kind === 'operator' ? undefined : request.kind;
+    metrics.blockedOrigin(judgeOrigin(request.origin, { kind, host: request.host }).label, reason);
+  };
+  // The same for sockets and for streams of events.
+  const entry = {
+    screen: (request: UpgradeRequest) => screen(request, admission),
+    admit: async (request: UpgradeRequest, picked: TokenPick): Promise<Verdict> => {
+      const verdict = await admit(request, picked, admission);
+      if (verdict.verdict === 'close' && verdict.code === 'FORBIDDEN_DOMAIN') onForeignOrigin(request, verdict.reason);
+      return verdict;
+    },
+    join: (session: Session, { join }: Admitted): void => {
       hub.join(session, join).catch(onBug);
     },
     onVerdict: gatekeeper.note,
+  };
+  const publicApp = uws.App();
+  serveSockets(publicApp, {
+    ...entry,
+    greet: gatekeeper.greet,
+    host: hub,
     onBug,
     outboxMaxBytes: config.outboxMaxBytes,
     pongTimeoutMs: config.heartbeat.pongTimeoutMs,
     admitDeadlineMs: ADMIT_DEADLINE_MS,
   });
-  serveHttp(publicApp, { routes: [], authorized: () => false, onAnswer: () => {}, onBug });
+  servePublic(publicApp, {
+    routes: publicRoutes({
+      auth,
+      allowQueryToken: config.auth.allowQueryToken,
+      directory: config.directory,
+      origins: config.origins,
+      random,
+      hub,
+      log: backplane.log,
+      assistant: (assistantId) => directory.assistant(assistantId),
+      dialog: (dialogId) => directory.dialog(dialogId),
+      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
+      authorize: (picked, request) => authorize(picked, request, admission),
+      isRevoked: () => false,
+      isVisitorRevoked: () => false,
+      limits: gatekeeper.sessions,
+      windowOf: (assistantId) => limitsOf(assistantId).messages,
+      onForeignOrigin,
+      events: {
+        ...entry,
+        join: (admitted, transport) => {
+          const session = new Session(admitted.identity, transport, hub);
+          entry.join(session, admitted);
+          return session;
+        },
+      },
+    }),
+    guards: { greet: gatekeeper.greet, limit: gatekeeper.limit },
+    judgeOrigin,
+    widgetOrigins: config.origins.widget,
+    onAnswer: metrics.http,
+    onCors: metrics.cors,
+    onBlockedPreflight: (label) => metrics.blockedOrigin(label, 'preflight'),
+    onBug,
+    deadlineMs: REQUEST_DEADLINE_MS,
+  });
 
   try {
     const internal = await listen(internalApp, config.listen.internal.host, config.listen.internal.port);

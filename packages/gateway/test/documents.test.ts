@@ -12,6 +12,8 @@ import { nodeRoutes } from '../src/http/node-routes.js';
 import { openApiDocument } from '../src/http/openapi.js';
 import { ROUTES } from '../src/http/route-table.js';
 import { tokenRoutes } from '../src/http/token-routes.js';
+import { publicRoutes } from '../src/public/public-routes.js';
+import { PUBLIC_ROUTES } from '../src/public/route-table.js';
 
 it.each(GENERATED_TABLES)(
   'docs/$page holds the current $marker (npm run build && node packages/gateway/scripts/write-docs.mjs)',
@@ -78,9 +80,21 @@ it('every schema is one that a strict validator takes', () => {
   }
 });
 
+it('the table of public routes holds what is served, each once', () => {
+  const servedPublicly = publicRoutes({ ...(nothing as object), origins: {}, events: {} } as never);
+  const described = servedPublicly.filter(({ endpoint }) => endpoint !== 'asset');
+  expect(described.map(nameOf).sort()).toEqual(PUBLIC_ROUTES.map(nameOf).sort());
+  const ids = [...PUBLIC_ROUTES, ...Object.values(ROUTES)].map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
 it('the OpenAPI document has every route of both listeners', () => {
   const paths = openapi['paths'] as Record<string, Record<string, unknown>>;
   const braced = (path: string) => path.replace(/:(\w+)/g, '{$1}');
+  for (const { method, path } of PUBLIC_ROUTES) {
+    expect(paths[braced(path)]).toHaveProperty(method);
+    expect(paths[braced(path)]).toHaveProperty('servers');
+  }
   for (const { method, path } of Object.values(ROUTES))
     expect(paths[braced(path)]).toHaveProperty(method === 'del' ? 'delete' : method);
   for (const path of Object.values(WS_ROUTES)) expect(paths[braced(path)]).toHaveProperty('get');

@@ -26,4 +26,7 @@ export const BOUNDS = {
   allowedDomains: 100,
   assistantsInToken: 1_000,
   apiBodyBytes: 262_144,
+  /** Bytes of the body of a session exchange, and of a message sent without a socket. */
+  sessionBodyBytes: 16_384,
+  messageBodyBytes: 131_072,
 } as const;

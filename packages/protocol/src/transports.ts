@@ -8,3 +8,7 @@ export const WS_ROUTES = {
   site: '/ws/site/dialogs/:dialog_id',
   widget: '/ws/widget/dialogs/:dialog_id',
 } as const;
+
+/** Kinds of visitors; the public routes exist once for each. */
+export const VISITOR_KINDS = ['site', 'widget'] as const;
+export type VisitorKind = (typeof VISITOR_KINDS)[number];

@@ -95,7 +95,7 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     control,
     log,
     fanout: opened,
-    directory: new RedisDirectory(keys, topology, log, control),
+    directory: new RedisDirectory(settings, keys, topology, log, control),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,

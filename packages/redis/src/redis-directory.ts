@@ -1,5 +1,6 @@
-import type { AssistantRecord, DialogRecord, Directory } from '@replyx/core';
+import type { AssistantRecord, DialogOwner, DialogRecord, Directory, OpenDialogResult } from '@replyx/core';
 import type { Keys } from './keys.js';
+import type { Settings } from './options.js';
 import type { RedisControl } from './redis-control.js';
 import type { RedisLog } from './redis-log.js';
 import { SCRIPTS } from './scripts.js';
@@ -18,12 +19,20 @@ export const decodeDialog = (fields: readonly (Buffer | string | null | undefine
 };
 
 export class RedisDirectory implements Directory {
+  readonly #settings: Pick<Settings, 'presenceTtlMs'>;
   readonly #keys: Keys;
   readonly #topology: Topology;
   readonly #log: RedisLog;
   readonly #control: RedisControl;
 
-  constructor(keys: Keys, topology: Topology, log: RedisLog, control: RedisControl) {
+  constructor(
+    settings: Pick<Settings, 'presenceTtlMs'>,
+    keys: Keys,
+    topology: Topology,
+    log: RedisLog,
+    control: RedisControl,
+  ) {
+    this.#settings = settings;
     this.#keys = keys;
     this.#topology = topology;
     this.#log = log;
@@ -58,6 +67,18 @@ export class RedisDirectory implements Directory {
         [record.tenant, record.assistantId ?? '', record.visitorId ?? '', record.closed ? '1' : '0'],
       );
     return stored === 1 ? 'stored' : 'conflict';
+  }
+
+  async openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult> {
+    const keys = this.#keys.dialog(dialogId);
+    const opened = await this.#topology
+      .link(this.#keys.slotOf(keys.partition))
+      .run(
+        SCRIPTS.openDialog,
+        [keys.meta],
+        [owner.tenant, owner.assistantId, owner.visitorId, mode, this.#settings.presenceTtlMs],
+      );
+    return String(opened) as OpenDialogResult;
   }
 
   deleteDialog(dialogId: string): Promise<boolean> {

@@ -26,6 +26,7 @@ export const SCRIPTS = {
   read: script('read', 2),
   erase: script('erase', 7),
   putDialog: script('put-dialog', 1),
+  openDialog: script('open-dialog', 1),
   register: script('register', 6),
   unregister: script('unregister', 4),
   renew: script('renew', 5),

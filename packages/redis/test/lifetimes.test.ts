@@ -79,6 +79,29 @@ test('every key has a lifetime but those of the directory', async () => {
 });
 
 describe('meta', () => {
+  test('of a dialog that a visitor opened lives an hour while it is empty, and opening it again gives it another', async () => {
+    const node = await world.open();
+    const owner = { tenant: 't', assistantId: 'a', visitorId: 'v' };
+    await node.directory.openDialog(dialogId, owner, 'make');
+    expect(await ttlOf(':meta')).toBeGreaterThan(3_590_000);
+    expect(await ttlOf(':meta')).toBeLessThanOrEqual(3_600_000);
+    await server.cli('PEXPIRE', await keyOf(':meta'), 60_000);
+    await node.directory.openDialog(dialogId, owner, 'keep');
+    expect(await ttlOf(':meta')).toBeGreaterThan(3_590_000);
+  });
+
+  test('of a dialog that a visitor opened lives as long as its history, and that of the directory for ever', async () => {
+    const node = await world.open();
+    const owner = { tenant: 't', assistantId: 'a', visitorId: 'v' };
+    await node.directory.openDialog(dialogId, owner, 'make');
+    await node.log.publish(publication(dialogId));
+    await node.directory.openDialog(dialogId, owner, 'make');
+    expect(await ttlOf(':meta')).toBeGreaterThan(7 * DAY_MS);
+    await node.directory.putDialog(dialogId, { ...owner, closed: false });
+    await node.directory.openDialog(dialogId, owner, 'make');
+    expect(await ttlOf(':meta')).toBe(-1);
+  });
+
   test('lives an hour while the dialog is empty, and renewing gives it another', async () => {
     const node = await world.open();
     await node.roster.register({

@@ -1,5 +1,6 @@
 export * from './client.js';
 export * from './clock.js';
+export * from './event-stream.js';
 export { freePort } from './free-port.js';
 export * from './gateway-process.js';
 export * from './internal-api.js';
@@ -8,6 +9,7 @@ export * from './log-tail.js';
 export { type DeliveryEntry, PositionTracker } from './position-tracker.js';
 export * from './proc-stat.js';
 export { guardProcess, scratchPath } from './process-guard.js';
+export * from './raw-request.js';
 export * from './redis-binary.js';
 export * from './redis-server.js';
 export { RespError, type RespValue, respCall } from './resp.js';

@@ -1,4 +1,4 @@
-import type { AssistantRecord, DialogRecord, Directory } from '../ports.js';
+import type { AssistantRecord, DialogOwner, DialogRecord, Directory, OpenDialogResult } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
 import type { MemoryControl } from './control.js';
 import type { MemoryLog } from './log.js';
@@ -61,6 +61,21 @@ export class MemoryDirectory implements Directory {
     meta.closed = record.closed;
     meta.expiresMs = Number.POSITIVE_INFINITY;
     return 'stored';
+  }
+
+  async openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult> {
+    this.#cluster.enter(this.#node);
+    const known = this.#cluster.dialog(dialogId)?.meta;
+    const created = known?.tenant === undefined;
+    if (created && mode === 'keep') return 'unknown';
+    const assistantId = known?.assistantId ?? (mode === 'make' ? owner.assistantId : undefined);
+    const visitorId = known?.visitorId ?? owner.visitorId;
+    if (!created && known.tenant !== owner.tenant) return 'conflict';
+    if (assistantId !== owner.assistantId || visitorId !== owner.visitorId) return 'conflict';
+    const meta = this.#cluster.ensureMeta(this.#cluster.ensureDialog(dialogId));
+    Object.assign(meta, owner);
+    meta.expiresMs = Math.max(meta.expiresMs, this.#cluster.nowMs + this.#cluster.presenceTtlMs);
+    return created ? 'created' : 'resumed';
   }
 
   async deleteDialog(dialogId: string): Promise<boolean> {

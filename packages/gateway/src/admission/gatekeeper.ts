@@ -13,10 +13,12 @@ import type { GatewayConfig } from '../config/gateway-config.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import { createSecurityLog, type SecurityEvent, sampleOf } from '../observability/security-log.js';
-import type { FloodRefusal, Greeting } from '../uws/socket-app.js';
-import { AddressGuard } from './address-guard.js';
+import type { PublicRequest, Refusal } from '../public/public-http.js';
+import type { SessionLimits } from '../public/session-routes.js';
+import { AddressGuard, type Taken } from './address-guard.js';
 import type { Screening, UpgradeRequest, Verdict } from './admission.js';
 import { createClientAddresses, type PeerRequest } from './client-addresses.js';
+import type { FloodRefusal, Greeting } from './greeting.js';
 
 export interface GatekeeperParts {
   readonly config: Pick<GatewayConfig, 'rateLimits' | 'bans' | 'trustedProxies' | 'proxyProtocol'>;
@@ -27,6 +29,8 @@ export interface GatekeeperParts {
   readonly metrics: () => Metrics;
   readonly isDraining: () => boolean;
   readonly banOf: (address: ClientAddress) => Ban | undefined;
+  /** New dialogs that an assistant may have in the window, by its own limit or the node's. */
+  readonly sessionLimitOf: (assistantId: string) => number;
   /** Bans an address on all nodes. */
   readonly ban: (addressKey: string, forMs: number) => Promise<void>;
   readonly onBug: (error: unknown) => void;
@@ -42,12 +46,20 @@ const REFUSAL_EVENTS: Partial<Record<CloseName, SecurityEvent>> = {
 export interface Gatekeeper {
   readonly guard: AddressGuard;
   readonly threat: ThreatScore;
-  /** The first look at a request: where it comes from, and whether that is refused at once. */
-  greet(peer: PeerRequest): Greeting;
+  readonly greet: (peer: PeerRequest) => Greeting;
+  /** By what the cluster counts of public HTTP; a stream of events counts as a connect where it is admitted. */
+  readonly limit: (request: PublicRequest) => Promise<Refusal | undefined>;
+  readonly sessions: SessionLimits;
   /** Counts a verdict, and logs what is of interest to security. */
   note(kind: ConnectionKind, verdict: FloodRefusal | Screening | Verdict | 'gone', request?: UpgradeRequest): void;
   stop(): void;
 }
+
+const refusalOf = (taken: Taken): Refusal | undefined => {
+  if (taken.status === 'taken') return undefined;
+  if (taken.status === 'unavailable') return { status: 503, reason: 'backplane_away' };
+  return { status: 429, reason: 'limited', retryAfterMs: taken.retryAfterMs };
+};
 
 /** A header that names an origin, as it may stand in a log line. */
 const shownOrigin = (origin: string | undefined): string | undefined =>
@@ -114,6 +126,13 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
       const address = addressOf(peer);
       const refusal = guard.screen(address);
       return refusal === undefined ? { greeting: 'welcome', address } : { greeting: 'refuse', refusal };
+    },
+    limit: async ({ endpoint, address }) =>
+      endpoint === 'events' ? undefined : refusalOf(await guard.request(address)),
+    sessions: {
+      countNewDialog: async ({ address }, assistantId) =>
+        refusalOf(await guard.newDialog(address, assistantId, parts.sessionLimitOf(assistantId))),
+      countResume: async ({ address }) => refusalOf(await guard.connect(address)),
     },
     note: (kind, verdict, request) => {
       if (verdict === 'gone') {

@@ -1,20 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { OperatorClaims } from '@replyx/protocol';
 import type { Secret } from '../config/secret.js';
+import { lengthPrefixed } from './length-prefixed.js';
 
 /** What visitors see as an operator's `sender.id`. */
 export type PublicIdOf = (claims: Pick<OperatorClaims, 'tenant' | 'sub' | 'public_id'>) => string;
-
-/** Length-prefixed, so that no two pairs of texts make the same bytes. */
-const framed = (...texts: readonly string[]): Buffer =>
-  Buffer.concat(
-    texts.flatMap((text) => {
-      const bytes = Buffer.from(text);
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(bytes.length);
-      return [length, bytes];
-    }),
-  );
 
 /**
  * The claim `public_id`, else 22 characters of an HMAC over tenant and `sub`: keyed, because a plain hash of an e-mail
@@ -25,5 +15,5 @@ const framed = (...texts: readonly string[]): Buffer =>
 export const createPublicIds = (secret: Secret): PublicIdOf => {
   const key = createHmac('sha256', secret.reveal()).update('replyx operator public id v1').digest();
   return ({ tenant, sub, public_id }) =>
-    public_id ?? createHmac('sha256', key).update(framed(tenant, sub)).digest('base64url').slice(0, 22);
+    public_id ?? createHmac('sha256', key).update(lengthPrefixed(tenant, sub)).digest('base64url').slice(0, 22);
 };

@@ -1,7 +1,14 @@
 import { checkTable } from '../audit/check-table.js';
 import { configTable } from '../config/config-table.js';
 import { metricTable } from '../observability/metric-table.js';
-import { clientFrameTable, closeCodeTable, errorCodeTable, routeTable, serverFrameTable } from './wire-tables.js';
+import {
+  clientFrameTable,
+  closeCodeTable,
+  errorCodeTable,
+  publicRouteTable,
+  routeTable,
+  serverFrameTable,
+} from './wire-tables.js';
 
 /** A table in a page of `docs`, between `<!-- marker:begin -->` and `<!-- marker:end -->`. */
 export interface GeneratedTable {
@@ -19,6 +26,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { page: 'frames.md', marker: 'close-codes', table: closeCodeTable },
   { page: 'audit.md', marker: 'checks', table: checkTable },
   { page: 'internal-api.md', marker: 'routes', table: routeTable },
+  { page: 'public-api.md', marker: 'public-routes', table: publicRouteTable },
 ];
 
 /** The page with its current table. Throws where the page has no such place. */

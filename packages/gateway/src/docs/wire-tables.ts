@@ -1,7 +1,14 @@
 import { CLIENT_FRAMES, CLOSE_CODES, ERROR_CODES, SERVER_FRAMES } from '@replyx/protocol';
-import { API_ANSWERS, API_BODIES, CLIENT_FRAME_SCHEMAS, SERVER_FRAME_SCHEMAS } from '@replyx/protocol/schemas';
+import {
+  API_ANSWERS,
+  API_BODIES,
+  type ApiAnswerName,
+  CLIENT_FRAME_SCHEMAS,
+  SERVER_FRAME_SCHEMAS,
+} from '@replyx/protocol/schemas';
 import { z } from 'zod';
 import { problemsOf, ROUTES, type RouteAnswer, type RouteDescription } from '../http/route-table.js';
+import { PUBLIC_ROUTES } from '../public/route-table.js';
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
@@ -82,8 +89,8 @@ export const closeCodeTable = (): string =>
 
 const answerText = ([status, { body }]: readonly [string, RouteAnswer]): string => {
   if (body === undefined) return status;
-  if (body === 'text' || body === 'document') return `${status} ${body}`;
-  return `${status} ${fields(API_ANSWERS[body], 'output', false)}`;
+  if (!(body in API_ANSWERS)) return `${status} ${body}`;
+  return `${status} ${fields(API_ANSWERS[body as ApiAnswerName], 'output', false)}`;
 };
 
 const takes = (route: RouteDescription): string => {
@@ -91,9 +98,11 @@ const takes = (route: RouteDescription): string => {
   return route.body === undefined ? '' : fields(API_BODIES[route.body], 'input', false);
 };
 
+const isPublic = ({ tag }: RouteDescription): boolean => tag === 'visitors';
+
 const routeRow = (route: RouteDescription): string[] => [
   code(`${route.method === 'del' ? 'DELETE' : route.method.toUpperCase()} ${route.path.replace(/:(\w+)/g, '{$1}')}`),
-  route.open === true ? `${route.summary} No key.` : route.summary,
+  route.open === true && !isPublic(route) ? `${route.summary} No key.` : route.summary,
   takes(route),
   Object.entries(route.answers).map(answerText).join('; '),
   problemsOf(route)
@@ -102,5 +111,8 @@ const routeRow = (route: RouteDescription): string[] => [
     .join(', '),
 ];
 
-export const routeTable = (): string =>
-  table(['route', 'what it does', 'takes', 'answers', 'refuses with'], Object.values(ROUTES).map(routeRow));
+const ROUTE_HEAD = ['route', 'what it does', 'takes', 'answers', 'refuses with'];
+
+export const routeTable = (): string => table(ROUTE_HEAD, Object.values(ROUTES).map(routeRow));
+
+export const publicRouteTable = (): string => table(ROUTE_HEAD, PUBLIC_ROUTES.map(routeRow));

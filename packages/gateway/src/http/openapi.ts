@@ -1,6 +1,7 @@
 import { ERROR_CODES, type ErrorName, ID_PATTERN, WS_ROUTES } from '@replyx/protocol';
 import { API_ANSWERS, API_BODIES, problemBody, SERVER_FRAME_SCHEMAS, sender } from '@replyx/protocol/schemas';
 import { z } from 'zod';
+import { PUBLIC_ROUTES } from '../public/route-table.js';
 import { type JsonSchema, jsonSchemas, reference, schemaName } from './json-schemas.js';
 import { problemsOf, type RouteAnswer, type RouteDescription } from './route-table.js';
 
@@ -42,9 +43,17 @@ const problemAnswers = (codes: readonly ErrorName[]): Record<string, JsonSchema>
   );
 };
 
+/** Answers that no schema describes. */
+const TEXT_TYPES: Partial<Record<NonNullable<RouteAnswer['body']>, string>> = {
+  text: 'text/plain',
+  page: 'text/html',
+  events: 'text/event-stream',
+};
+
 const answerOf = ({ means, body }: RouteAnswer): JsonSchema => {
   if (body === undefined) return { description: means };
-  if (body === 'text') return { description: means, content: { 'text/plain': { schema: { type: 'string' } } } };
+  if (body !== 'document' && TEXT_TYPES[body] !== undefined)
+    return { description: means, content: { [TEXT_TYPES[body]]: { schema: { type: 'string' } } } };
   const schema = body === 'document' ? { type: 'object' } : reference(schemaName(body, 'Answer'));
   return { description: means, content: { 'application/json': { schema } } };
 };
@@ -68,13 +77,13 @@ const queryParameters = (query: z.ZodObject | undefined): JsonSchema[] => {
   }));
 };
 
-const operationOf = (route: RouteDescription): JsonSchema => {
+const operationOf = (route: RouteDescription, security?: readonly JsonSchema[]): JsonSchema => {
   const parameters = [...pathParameters(route.path), ...queryParameters(route.query)];
   return {
     operationId: route.id,
     tags: [route.tag],
     summary: route.summary,
-    ...(route.open === true ? { security: [] } : {}),
+    ...(route.open === true ? { security: [] } : security === undefined ? {} : { security }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}
@@ -127,22 +136,32 @@ const socketOperation = (kind: string, path: string): JsonSchema => ({
 
 const braced = (path: string): string => path.replace(/:(\w+)/g, '{$1}');
 
-const internalPaths = (routes: readonly RouteDescription[]): Record<string, JsonSchema> => {
-  const paths: Record<string, Record<string, JsonSchema>> = {};
+const pathsOf = (
+  routes: readonly RouteDescription[],
+  { servers, security }: { readonly servers?: readonly JsonSchema[]; readonly security?: readonly JsonSchema[] } = {},
+): Record<string, JsonSchema> => {
+  const paths: Record<string, JsonSchema> = {};
   for (const route of routes) {
     const path = braced(route.path);
-    paths[path] = { ...paths[path], [route.method === 'del' ? 'delete' : route.method]: operationOf(route) };
+    const method = route.method === 'del' ? 'delete' : route.method;
+    paths[path] = {
+      ...(servers === undefined ? {} : { servers }),
+      ...paths[path],
+      [method]: operationOf(route, security),
+    };
   }
   return paths;
 };
 
-const publicPaths = (): Record<string, JsonSchema> =>
-  Object.fromEntries(
+const publicPaths = (): Record<string, JsonSchema> => ({
+  ...pathsOf(PUBLIC_ROUTES, { servers: PUBLIC_SERVERS, security: [{ token: [] }, { queryToken: [] }] }),
+  ...Object.fromEntries(
     Object.entries(WS_ROUTES).map(([kind, path]) => [
       braced(path),
       { servers: PUBLIC_SERVERS, get: socketOperation(kind, path) },
     ]),
-  );
+  ),
+});
 
 /** The OpenAPI 3.1 document of both listeners. */
 export const openApiDocument = (routes: readonly RouteDescription[], version: string): JsonSchema => ({
@@ -165,9 +184,10 @@ export const openApiDocument = (routes: readonly RouteDescription[], version: st
     { name: 'cluster', description: 'The nodes.' },
     { name: 'node', description: 'Probes and metrics of this node; no key.' },
     { name: 'documents', description: 'This document, and that of the frames.' },
+    { name: 'visitors', description: 'The public listener: what a widget does without a socket.' },
     { name: 'sockets', description: 'The public listener.' },
   ],
-  paths: { ...internalPaths(routes), ...publicPaths() },
+  paths: { ...pathsOf(routes), ...publicPaths() },
   components: {
     securitySchemes: {
       apiKey: { type: 'http', scheme: 'bearer', description: 'One of `API_KEYS`.' },

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 /** One successful answer: its body by the name of its schema, or what it is where no schema of ours says it. */
 export interface RouteAnswer {
   readonly means: string;
-  readonly body?: ApiAnswerName | 'text' | 'document';
+  readonly body?: ApiAnswerName | 'text' | 'document' | 'page' | 'events';
 }
 
 /** What a route is, without its handler: what documents and tables are made from. */
@@ -17,7 +17,7 @@ export interface RouteDescription {
   readonly open?: boolean;
   /** The operation's name in generated clients. */
   readonly id: string;
-  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'cluster' | 'node' | 'documents';
+  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'cluster' | 'node' | 'documents' | 'visitors';
   readonly summary: string;
   readonly body?: keyof typeof API_BODIES;
   readonly query?: z.ZodObject;
@@ -217,13 +217,15 @@ export const ROUTES = {
   },
 } as const satisfies Record<string, RouteDescription>;
 
-/** Every error code that a route may answer with. */
+/** Every error code that a route may answer with, each once. */
 export const problemsOf = (route: RouteDescription): ErrorName[] => [
-  ...(route.body === undefined ? [] : (['bad_frame'] as const)),
-  ...(route.open === true ? [] : (['unauthorized'] as const)),
-  ...(route.path.includes('/:') ? (['not_found'] as const) : []),
-  ...route.problems,
-  ...(route.method === 'get' ? [] : (['too_large'] as const)),
-  'internal',
-  ...(route.usesBackplane ? (['unavailable'] as const) : []),
+  ...new Set<ErrorName>([
+    ...(route.body === undefined ? [] : (['bad_frame'] as const)),
+    ...(route.open === true ? [] : (['unauthorized'] as const)),
+    ...(route.path.includes('/:') ? (['not_found'] as const) : []),
+    ...route.problems,
+    ...(route.method === 'get' ? [] : (['too_large'] as const)),
+    'internal',
+    ...(route.usesBackplane ? (['unavailable'] as const) : []),
+  ]),
 ];

@@ -49,7 +49,6 @@ export const METRICS = {
   },
   replyx_errors_sent_total: { kind: 'counter', labels: 'code', help: 'Error frames by code.' },
   replyx_admissions_total: { kind: 'counter', labels: 'kind, result, reason', help: 'Upgrades by verdict.' },
-  replyx_http_requests_total: { kind: 'counter', labels: 'route, status', help: 'Requests of the internal listener.' },
   replyx_script_seconds: {
     kind: 'histogram',
     labels: 'script',
@@ -75,6 +74,17 @@ export const METRICS = {
     kind: 'counter',
     labels: 'why',
     help: 'Addresses over the score that were not banned; shared or not_public is most likely an untrusted proxy.',
+  },
+  replyx_http_requests_total: { kind: 'counter', labels: 'route, status', help: 'HTTP requests of both listeners.' },
+  widget_cors_requests_total: {
+    kind: 'counter',
+    labels: 'endpoint, origin, status',
+    help: 'Requests under /api with an Origin, preflights included; origin is a registered domain, a configured origin, or other.',
+  },
+  widget_blocked_origins_total: {
+    kind: 'counter',
+    labels: 'origin, reason',
+    help: 'Origins that a token did not allow (no_origin, foreign_origin), or of which no assistant knows (preflight).',
   },
   websocket_close_codes_total: {
     kind: 'counter',

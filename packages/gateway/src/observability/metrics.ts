@@ -13,6 +13,9 @@ export interface Metrics {
   spared(why: string): void;
   duration(kind: ConnectionKind, seconds: number): void;
   http(route: string, status: number): void;
+  /** `origin`: a label of a bounded set, never an `Origin` as it came. */
+  cors(endpoint: string, origin: string, status: number): void;
+  blockedOrigin(origin: string, reason: string): void;
 }
 
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
@@ -105,6 +108,8 @@ export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses
   const limited = new Counter({ ...of('replyx_limited_total'), labelNames: ['limit', 'mode'] });
   const bans = new Counter(of('replyx_bans_total'));
   const spared = new Counter({ ...of('replyx_bans_spared_total'), labelNames: ['why'] });
+  const cors = new Counter({ ...of('widget_cors_requests_total'), labelNames: ['endpoint', 'origin', 'status'] });
+  const blocked = new Counter({ ...of('widget_blocked_origins_total'), labelNames: ['origin', 'reason'] });
   const known = new Set<number>([...Object.values(CLOSE_CODES).map((entry) => entry.code), 1005, 1006]);
   return {
     registry,
@@ -116,5 +121,7 @@ export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses
     spared: (why) => spared.inc({ why }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),
     http: (route, status) => http.inc({ route, status: String(status) }),
+    cors: (endpoint, origin, status) => cors.inc({ endpoint, origin, status: String(status) }),
+    blockedOrigin: (origin, reason) => blocked.inc({ origin, reason }),
   };
 };

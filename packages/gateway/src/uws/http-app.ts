@@ -39,23 +39,23 @@ export const writeAnswer = (res: HttpResponse, answer: HttpAnswer, close = false
   res.cork(() => {
     res.writeStatus(`${answer.status} ${STATUS_TEXT[answer.status] ?? 'Unknown'}`);
     if (answer.type !== '') res.writeHeader('Content-Type', answer.type);
-    res.writeHeader('Cache-Control', 'no-store');
-    res.writeHeader('X-Content-Type-Options', 'nosniff');
-    for (const [name, value] of Object.entries(answer.headers ?? {})) res.writeHeader(name, value);
-    if (close) res.writeHeader('Connection', 'close');
-    if (answer.status === 204) res.endWithoutBody(undefined, close);
-    else res.end(answer.body, close);
+    const headers = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...answer.headers };
+    for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value);
+    // Where it closes, the module writes `Connection: close` by itself; a length of `undefined` would be a very large one.
+    if (answer.status !== 204) res.end(answer.body, close);
+    else if (close) res.endWithoutBody(0, true);
+    else res.endWithoutBody();
   });
 };
 
-/** Collects a body up to the bound. `undefined`: the bound was passed, or the peer went. */
-const readAll = (res: HttpResponse, done: (body: Uint8Array | undefined) => void): void => {
+/** Collects a body up to the bound; `undefined`: the bound was passed. Not told at all where the peer went. */
+export const readAll = (res: HttpResponse, maxBytes: number, done: (body: Uint8Array | undefined) => void): void => {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   res.onData((chunk, isLast) => {
-    if (bytes > BOUNDS.apiBodyBytes) return;
+    if (bytes > maxBytes) return;
     bytes += chunk.byteLength;
-    if (bytes > BOUNDS.apiBodyBytes) {
+    if (bytes > maxBytes) {
       done(undefined);
       return;
     }
@@ -65,7 +65,7 @@ const readAll = (res: HttpResponse, done: (body: Uint8Array | undefined) => void
   });
 };
 
-const copyRequest = (req: HttpRequest, parameterCount: number): Omit<HttpCall, 'body'> => {
+export const copyRequest = (req: HttpRequest, parameterCount: number): Omit<HttpCall, 'body'> => {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
     const earlier = headers.get(name);
@@ -116,7 +116,7 @@ export const serveHttp = (app: TemplatedApp, options: HttpAppOptions): void => {
         };
         if (route.method === 'get') run(new Uint8Array());
         else
-          readAll(res, (body) => {
+          readAll(res, BOUNDS.apiBodyBytes, (body) => {
             if (body === undefined) finish(problemAnswer(new Problem('too_large')), true);
             else run(body);
           });

@@ -1,21 +1,15 @@
 import { type ClientAddress, disconnectFrame, Session, type SessionHost } from '@replyx/core';
 import { BOUNDS, CLOSE_CODES, type CloseName, type ConnectionKind, WS_ROUTES } from '@replyx/protocol';
-import type { AddressRefusal } from '../admission/address-guard.js';
 import type { Admitted, Screening, UpgradeRequest, Verdict } from '../admission/admission.js';
 import type { PeerRequest } from '../admission/client-addresses.js';
+import type { FloodRefusal, Greeting } from '../admission/greeting.js';
 import type { TokenPick } from '../auth/token-transport.js';
 import { Problem, problemAnswer } from '../http/problem.js';
 import { EarlyFrames } from './early-frames.js';
 import { writeAnswer } from './http-app.js';
 import { type HttpRequest, type HttpResponse, type TemplatedApp, uws } from './module.js';
+import { peerOf, refuseFlood } from './peer.js';
 import { SocketTransport } from './socket-transport.js';
-
-/** Refused by HTTP, as cheaply as can be. */
-export type FloodRefusal = AddressRefusal | { readonly status: 503; readonly reason: 'draining' };
-
-export type Greeting =
-  | { readonly greeting: 'welcome'; readonly address: ClientAddress }
-  | { readonly greeting: 'refuse'; readonly refusal: FloodRefusal };
 
 export interface SocketAppOptions {
   readonly host: SessionHost;
@@ -89,36 +83,6 @@ const refusal = (status: 404 | 426) => ({
   ...(status === 426 ? { headers: { 'Sec-WebSocket-Version': '13' } } : {}),
 });
 
-/** All header lines of a name joined with a comma: `getHeader` gives the first of repeated ones only. */
-const joinedHeader = (req: HttpRequest, wanted: string): string | undefined => {
-  let joined: string | undefined;
-  req.forEach((name, value) => {
-    if (name === wanted) joined = joined === undefined ? value : `${joined},${value}`;
-  });
-  return joined;
-};
-
-const peerOf = (res: HttpResponse, req: HttpRequest): PeerRequest => ({
-  peer: new Uint8Array(res.getRemoteAddress()),
-  proxied: new Uint8Array(res.getProxiedRemoteAddress()),
-  forwarded: () => ({
-    forwardedFor: joinedHeader(req, 'x-forwarded-for'),
-    realIp: joinedHeader(req, 'x-real-ip'),
-  }),
-});
-
-const FLOOD_STATUS = { 403: '403 Forbidden', 429: '429 Too Many Requests', 503: '503 Service Unavailable' } as const;
-
-/** No body, no frills: this is what an attack is answered. */
-const refuseFlood = (res: HttpResponse, refusal: FloodRefusal): void => {
-  res.cork(() => {
-    res.writeStatus(FLOOD_STATUS[refusal.status]);
-    if (refusal.status === 429) res.writeHeader('Retry-After', String(Math.ceil(refusal.retryAfterMs / 1000)));
-    res.writeHeader('Connection', 'close');
-    res.end('', true);
-  });
-};
-
 /**
  * Serves the WebSocket routes of the public listener. A request is upgraded in its own handler or refused there; the dearer
  * part of the decision follows on the open socket. A later upgrade is not safe with this version: inside `cork` about one in a
@@ -151,8 +115,7 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
 
   const answerUpgrade = (kind: ConnectionKind, res: HttpResponse, req: HttpRequest, context: unknown): void => {
     const peer = peerOf(res, req);
-    // The peer has gone already: it has no address any more.
-    if (peer.peer.byteLength === 0) {
+    if (peer === undefined) {
       onVerdict(kind, 'gone');
       res.close();
       return;

@@ -6,7 +6,7 @@ import { epoch, errorName, role, SERVER_FRAME_SCHEMAS } from './server-frames.js
 
 const count = z.int().min(0);
 
-/** Answers of the internal listener, by name. Strict: what the gateway gives; callers ignore fields they don't know. */
+/** Answers of both listeners, by name. Strict: what the gateway gives; callers ignore fields they don't know. */
 export const API_ANSWERS = {
   published: z.strictObject({ id: frameId, epoch, offset, duplicate: z.boolean() }),
   history: z.strictObject({
@@ -43,6 +43,13 @@ export const API_ANSWERS = {
     widget_version: count,
     inbox: z.boolean(),
     limits: assistantLimits,
+  }),
+  session: z.strictObject({
+    dialog_id: id,
+    visitor_id: id,
+    token: z.string().max(BOUNDS.tokenChars),
+    expires_in: z.int().min(1).meta({ description: 'Seconds.' }),
+    resumed: z.boolean().meta({ description: 'Whether the dialog was there before.' }),
   }),
   token: z.strictObject({
     token: z.string().max(BOUNDS.tokenChars),

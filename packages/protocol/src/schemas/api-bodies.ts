@@ -32,7 +32,13 @@ export const assistantLimits = z.strictObject({
   connections: limit.optional(),
 });
 
-/** Bodies of the internal listener. Strict: a field that the gateway does not know is a mistake of the caller. */
+/** 32 bytes in base64url: 43 characters, of which the last holds four bits. */
+const visitorSecret = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/)
+  .meta({ description: 'Random, 32 bytes in base64url; the visitor is whoever knows it.' });
+
+/** Bodies of both listeners. Strict: a field that the gateway does not know is a mistake of the caller. */
 export const API_BODIES = {
   publish: z.strictObject({
     id: frameId.optional(),
@@ -60,6 +66,8 @@ export const API_BODIES = {
       track: track.optional(),
     }),
   ]),
+  session: z.strictObject({ secret: visitorSecret, name: name.optional() }),
+  visitorMessage: z.strictObject({ id: frameId, text, meta: meta.optional() }),
   assistant: z.strictObject({
     tenant: id,
     active: z.boolean().default(true),
@@ -100,15 +108,17 @@ export const API_BODIES = {
   ]),
 } as const;
 
+const pageQuery = {
+  after: z.coerce.number().pipe(offset).optional(),
+  before: z.coerce.number().pipe(offset).optional(),
+  limit: z.coerce.number().pipe(z.int().min(1).max(BOUNDS.historyPage)).optional(),
+};
+const oneDirection = (query: { readonly before?: number | undefined; readonly after?: number | undefined }): boolean =>
+  query.before === undefined || query.after === undefined;
+const BOTH = { error: 'takes before or after, not both', path: ['before'] };
+
 /** Query of a history page: `before` or `after`, not both. */
-export const historyQuery = z
-  .object({
-    track: track.optional(),
-    after: z.coerce.number().pipe(offset).optional(),
-    before: z.coerce.number().pipe(offset).optional(),
-    limit: z.coerce.number().pipe(z.int().min(1).max(BOUNDS.historyPage)).optional(),
-  })
-  .refine((query) => query.before === undefined || query.after === undefined, {
-    error: 'takes before or after, not both',
-    path: ['before'],
-  });
+export const historyQuery = z.object({ track: track.optional(), ...pageQuery }).refine(oneDirection, BOTH);
+
+/** The same of a visitor, who has one track. */
+export const visitorHistoryQuery = z.object(pageQuery).refine(oneDirection, BOTH);

@@ -63,6 +63,57 @@ export const describeDirectoryContract = (name: string, makeWorld: MakeWorld): v
       expect(await b.directory.dialog(dialogId)).toEqual({ tenant: 't', closed: false });
     });
 
+    const OWNER = { tenant: 't', assistantId: 'bot', visitorId: 'Zoë 😀:{x}' };
+
+    test('makes a dialog for its visitor once, and opens it again', async () => {
+      expect(await a.directory.openDialog(dialogId, OWNER, 'keep')).toBe('unknown');
+      expect(await a.directory.dialog(dialogId)).toBeUndefined();
+      const opened = await Promise.all([a, b, a].map((node) => node.directory.openDialog(dialogId, OWNER, 'make')));
+      expect(opened.sort()).toEqual(['created', 'resumed', 'resumed']);
+      expect(await b.directory.openDialog(dialogId, OWNER, 'keep')).toBe('resumed');
+      expect(await b.directory.dialog(dialogId)).toEqual({ ...OWNER, closed: false });
+    });
+
+    test.each(['make', 'keep'] as const)(
+      'opens a dialog for nobody else (%s), and changes nothing of it',
+      async (mode) => {
+        const record = { ...OWNER, closed: true };
+        await a.directory.putDialog(dialogId, record);
+        for (const other of [{ tenant: 'u' }, { assistantId: 'u' }, { visitorId: 'u' }]) {
+          expect(await b.directory.openDialog(dialogId, { ...OWNER, ...other }, mode)).toBe('conflict');
+        }
+        expect(await b.directory.openDialog(dialogId, OWNER, mode)).toBe('resumed');
+        expect(await b.directory.dialog(dialogId)).toEqual(record);
+      },
+    );
+
+    test('fixes what a record leaves open: the visitor always, the assistant where it may make dialogs', async () => {
+      const free = freshId();
+      await a.directory.putDialog(dialogId, { tenant: 't', assistantId: 'bot', closed: false });
+      await a.directory.putDialog(free, { tenant: 't', closed: false });
+      expect(await b.directory.openDialog(dialogId, OWNER, 'keep')).toBe('resumed');
+      expect(await b.directory.openDialog(dialogId, { ...OWNER, visitorId: 'late' }, 'keep')).toBe('conflict');
+      expect(await b.directory.openDialog(free, OWNER, 'keep')).toBe('conflict');
+      expect(await b.directory.openDialog(free, OWNER, 'make')).toBe('resumed');
+      expect(await a.directory.dialog(free)).toEqual({ ...OWNER, closed: false });
+    });
+
+    test('opens a dialog that has a history and no record, and keeps the history', async () => {
+      const { epoch } = appended(await a.log.publish(publication(dialogId)));
+      expect(await b.directory.openDialog(dialogId, OWNER, 'make')).toBe('created');
+      expect(await a.log.read({ dialogId, track: 'main', limit: 1 })).toMatchObject({ epoch, offset: 1 });
+    });
+
+    test('opens a dialog to which its visitor alone may connect', async () => {
+      await a.directory.openDialog(dialogId, OWNER, 'make');
+      const member = { role: 'user', id: OWNER.visitorId, publicId: OWNER.visitorId } as const;
+      const claim = { ...OWNER, directory: 'strict' } as const;
+      const joining = { dialogId, connectionId: 'c', member, claim };
+      expect(await b.roster.register(joining)).toMatchObject({ status: 'registered', dialog: OWNER });
+      const other = { ...joining, connectionId: 'd', claim: { ...claim, visitorId: 'other' } };
+      expect(await b.roster.register(other)).toEqual({ status: 'not_found' });
+    });
+
     test('does not know a dialog by its history alone', async () => {
       await a.log.publish(publication(dialogId));
       expect(await b.directory.dialog(dialogId)).toBeUndefined();

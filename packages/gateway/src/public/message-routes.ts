@@ -1,0 +1,69 @@
+import { type Backplane, boundPage, coarseWait, type Hub, historyMessages, type Random } from '@replyx/core';
+import { BOUNDS, VISITOR_KINDS, type VisitorKind } from '@replyx/protocol';
+import { API_BODIES, type ApiAnswer, visitorHistoryQuery } from '@replyx/protocol/schemas';
+import type { RateLimit } from '../config/gateway-config.js';
+import { readBody, readQuery } from '../http/body.js';
+import { json } from '../http/http.js';
+import { Problem } from '../http/problem.js';
+import type { Visitor } from './access.js';
+import type { PublicCall, PublicRoute } from './public-http.js';
+import { VISITOR_ROUTES } from './route-table.js';
+
+export interface MessageRoutesParts {
+  readonly log: Pick<Backplane['log'], 'read'>;
+  readonly hub: Pick<Hub, 'append' | 'feed'>;
+  readonly directory: 'strict' | 'open';
+  readonly random: Random;
+  readonly visitor: (call: PublicCall, kind: VisitorKind) => Promise<Visitor>;
+  /** The sender's window, by assistant. */
+  readonly windowOf: (assistantId: string) => RateLimit;
+}
+
+/** Bytes of frames in one history answer. */
+const MAX_PAGE_BYTES = 1_048_576;
+
+const history =
+  (kind: VisitorKind, { visitor, log, hub }: MessageRoutesParts): PublicRoute['handle'] =>
+  async (call) => {
+    const { dialogId } = await visitor(call, kind);
+    const { after, before, limit = BOUNDS.historyPageDefault } = readQuery(call.query, visitorHistoryQuery);
+    const range = after === undefined ? { before: before ?? Number.MAX_SAFE_INTEGER } : { after };
+    const known = hub.feed(dialogId, 'main')?.known;
+    const read = await log.read({ dialogId, track: 'main', known, ...range, limit });
+    const page = boundPage(read, after === undefined ? 'before' : 'after', MAX_PAGE_BYTES);
+    const { epoch, offset, more } = page;
+    return {
+      status: 200,
+      type: 'application/json',
+      body: `{"messages":${historyMessages(page)},${JSON.stringify({ epoch, offset, more }).slice(1)}`,
+    };
+  };
+
+const send =
+  (kind: VisitorKind, { visitor, hub, directory, random, windowOf }: MessageRoutesParts): PublicRoute['handle'] =>
+  async (call) => {
+    const { dialogId, claims } = await visitor(call, kind);
+    const { id, text, meta } = readBody(call.body, API_BODIES.visitorMessage);
+    const result = await hub.append({
+      dialogId,
+      track: 'main',
+      scope: { role: 'user', id: claims.sub },
+      sender: { role: 'user', id: claims.sub, name: claims.name },
+      content: { id, text, meta },
+      window: windowOf(claims.assistant_id),
+      mustExist: directory === 'strict',
+    });
+    if (result.status === 'rate_limited') {
+      throw new Problem('rate_limited', undefined, coarseWait(result.retryAfterMs, random));
+    }
+    if (result.status !== 'appended' && result.status !== 'duplicate') throw new Problem(result.status);
+    const { epoch, offset, status } = result;
+    return json(201, { id, epoch, offset, duplicate: status === 'duplicate' } satisfies ApiAnswer<'published'>);
+  };
+
+/** A visitor's dialog without a socket; window, idempotency and ownership are those of a socket. */
+export const messageRoutes = (parts: MessageRoutesParts): PublicRoute[] =>
+  VISITOR_KINDS.flatMap((kind) => [
+    { ...VISITOR_ROUTES[kind].history, handle: history(kind, parts) },
+    { ...VISITOR_ROUTES[kind].send, handle: send(kind, parts) },
+  ]);
