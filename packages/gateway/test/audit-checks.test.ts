@@ -133,7 +133,7 @@ const FAULTS: readonly (readonly [id: string, what: string, change: Change])[] =
       },
     },
   ],
-  ['RX807', 'a late node', { node: { cluster: [{ id: 'a', version: '1.0.0', lagMs: 900 }] } }],
+  ['RX807', 'a late node', { node: { cluster: [{ id: 'a', version: '1.0.0', lagMs: 1_900 }] } }],
   [
     'RX808',
     'one name twice',

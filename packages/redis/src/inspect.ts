@@ -82,6 +82,7 @@ const wordsOf = (error: unknown): string => {
     return REPLY_WORDS[reply] ?? `it answers ${reply}`;
   }
   const code = codeOf(error);
+  if (/^All sentinels are unreachable/.test(message)) return 'no sentinel names the master';
   if (/ETIMEDOUT/.test(message)) return NETWORK_WORDS['ETIMEDOUT'] as string;
   return NETWORK_WORDS[code] ?? (/^[A-Z_]{3,60}$/.test(code) ? code : 'the connection failed');
 };

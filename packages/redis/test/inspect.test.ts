@@ -107,6 +107,13 @@ describe('a Redis that does not tell is a value, in words that hold no credentia
     await proxy.close();
   });
 
+  test('no sentinel is there', async () => {
+    const port = await freePort();
+    expect(await inspectRedis(`redis+sentinel://:${PASSWORD}@127.0.0.1:${port}/main`)).toEqual([
+      { status: 'failed', server: `127.0.0.1:${port} (master main)`, why: 'no sentinel names the master' },
+    ]);
+  });
+
   test('the URL is none', async () => {
     expect(await inspectRedis(`redis://:${PASSWORD}@h1,h2`)).toEqual([
       { status: 'failed', server: 'unknown', why: 'the Redis URL names several hosts without +sentinel or +cluster' },

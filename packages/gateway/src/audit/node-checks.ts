@@ -3,7 +3,7 @@ import type { Check, Trouble } from './check.js';
 import type { AuditFacts, ClusterNode, NodeFacts } from './facts.js';
 
 const LEAST_TOLERANCE_MS = 1_000;
-const MOST_LAG_MS = 500;
+const MOST_LAG_MS = 1_000;
 
 type Reached = Extract<NodeFacts, { readonly reached: true }>;
 

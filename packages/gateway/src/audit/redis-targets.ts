@@ -37,7 +37,11 @@ export const redisTargets = async (
       source,
       server: address === undefined ? 'unknown' : describeAddress(address),
       tls: address?.tls === true,
-      loopback: address?.hosts.every(({ host }) => addressKind(host) === 'loopback') === true,
+      // Sentinels here may name a master elsewhere.
+      loopback:
+        address !== undefined &&
+        address.mode !== 'sentinel' &&
+        address.hosts.every(({ host }) => addressKind(host) === 'loopback'),
       password: worthOf(address?.password),
       inspections: inspect === undefined ? [] : await inspect(url),
     } satisfies RedisTarget;
