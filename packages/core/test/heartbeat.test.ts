@@ -155,6 +155,23 @@ describe('Heartbeat', () => {
     expect(heartbeat.isLapsed).toBe(false);
   });
 
+  it('is lapsed while it is not heard for as long as the others would take it for dead, though nothing is lost', async () => {
+    const { clock, beats, start, beat, heartbeat, result, lapses } = scripted();
+    await start();
+    await clock.advanceAsync(TTL_MS / 3);
+    const unanswered = beats.next();
+    await clock.advanceAsync((2 * TTL_MS) / 3 - 1);
+    expect(heartbeat.isLapsed).toBe(false);
+    await clock.advanceAsync(1);
+    expect(heartbeat.isLapsed).toBe(true);
+    // Its age is that of the question, not of the answer.
+    unanswered.answer(result());
+    await settle();
+    expect([heartbeat.isLapsed, heartbeat.ageMs]).toEqual([false, (2 * TTL_MS) / 3]);
+    await beat();
+    expect([heartbeat.isLapsed, heartbeat.ageMs, lapses.count]).toEqual([false, 0, 0]);
+  });
+
   it('registers again once more when it lapses while it does, and when that fails', async () => {
     const { start, beat, lapses, heartbeat } = scripted();
     await start();

@@ -48,6 +48,69 @@ describe('the sliding window in memory', () => {
   });
 });
 
+describe('the limiter in memory', () => {
+  test.each([1, 2, 3, 4, 5, 6])('over random attempts (seed %i) holds at every moment', async (seed) => {
+    const { clock, cluster, open } = setUp();
+    const random = seededRandom(seed);
+    const nodes = [open('a'), open('b')];
+    const isExact = seed % 2 === 0;
+    const limit = isExact ? 1 + random.below(128) : 129 + random.below(500);
+    const windowMs = 100 + random.below(2_000);
+    const most = Math.ceil(limit / 4);
+    const taken: { atMs: number; cost: number }[] = [];
+    const refusals: { atMs: number; cost: number; retryAfterMs: number }[] = [];
+    const sumSince = (sinceMs: number) =>
+      taken.filter(({ atMs }) => atMs >= sinceMs).reduce((sum, { cost }) => sum + cost, 0);
+    for (let attempt = 0; attempt < 2_000; attempt++) {
+      clock.advance(random.below(20) === 0 ? random.below(windowMs) : random.below(windowMs / 16));
+      const cost = 1 + random.below(most);
+      const atMs = clock.nowMs();
+      const spec = { name: 'w', limit, windowMs, cost };
+      const result = await random.pick(nodes).limiter.take({ kind: 'a', key: 'k' }, [spec]);
+      if (result.status === 'refused') refusals.push({ atMs, cost, retryAfterMs: result.retryAfterMs });
+      else taken.push({ atMs, cost });
+      // Every window ends where something came, and holds whole milliseconds.
+      expect(sumSince(atMs - windowMs)).toBeLessThanOrEqual(limit);
+      if (result.status !== 'refused') continue;
+      const early = isExact ? 0 : windowMs / 50;
+      expect(sumSince(atMs - windowMs - early) + cost).toBeGreaterThan(limit);
+      // The wait is the exact one: a moment before it there is no room, then there is.
+      const look = async (ms: number) => {
+        const later = memoryCluster({ clock: fakeClock(atMs + ms), random });
+        later.restore({ data: snapshot.data });
+        const node = later.open({ ...CONTRACT_OPTIONS, incarnation: 'c', nodeId: 'c' });
+        return (await node.limiter.take({ kind: 'a', key: 'k' }, [spec])).status;
+      };
+      if (refusals.length % 20 !== 0) continue;
+      const snapshot = cluster.snapshot();
+      expect(await look(result.retryAfterMs - 1)).toBe('refused');
+      expect(await look(result.retryAfterMs)).toBe('taken');
+    }
+    expect(refusals.length).toBeGreaterThan(20);
+    expect(taken.length).toBeGreaterThan(20);
+  });
+
+  test('keeps nothing of windows, bans and places whose time is over, also under ever new addresses', async () => {
+    const { clock, cluster, open } = setUp();
+    const node = open('a', { leaseTtlMs: 10_000 });
+    const { data } = cluster;
+    let most = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const key = `10.${i}`;
+      await node.limiter.take({ kind: 'ip', key }, [{ name: 'w', limit: 5, windowMs: 1_000, cost: 1 }]);
+      if (i % 10 === 0) await node.limiter.countBan(key, 1_000);
+      const scopes = [{ kind: 'address', key, limit: 5 }] as const;
+      if (i % 10 === 0) await node.leases.acquire({ connectionId: 'c', user: 'u', scopes, atLimit: 'refuse' });
+      clock.advance(1);
+      most = Math.max(most, data.windows.size);
+    }
+    expect(most).toBeLessThan(8_000);
+    clock.advance(20_000);
+    for (let touch = 0; touch < 8_000; touch++) await node.directory.assistant('none');
+    expect([data.windows.size, data.bans.size, data.places.size]).toEqual([0, 0, 0]);
+  });
+});
+
 describe('the in-memory cluster', () => {
   test('refuses every call in an outage, hears nothing, and restores subscriptions after it', async () => {
     const { cluster, open } = setUp();

@@ -81,19 +81,25 @@ export const describeLimiterContract = (name: string, makeWorld: MakeWorld): voi
       async ({ limit, windowMs, cost }) => {
         const window = spec('burst', limit, { windowMs, cost });
         const attempts: Attempt[] = [];
+        const attempt = async (): Promise<void> => {
+          const fromMs = await world.nowMs();
+          const results = await Promise.all([take(a, window), take(b, window)]);
+          const toMs = (await world.nowMs()) + 1;
+          for (const { status } of results) attempts.push({ fromMs, toMs, cost, isTaken: status === 'taken' });
+        };
         const startMs = await world.nowMs();
         // Before, at and after the edges of windows that follow each other, and now and then in the middle of one.
         const offsets = [0, -4, 3, -1, 8, windowMs / 2, -8, 1, 0, windowMs / 3, -2, 5];
         for (const [edge, offset] of offsets.entries()) {
           const waitMs = startMs + edge * windowMs + offset - (await world.nowMs());
           if (waitMs > 0) await world.pass(waitMs);
-          let fromMs = await world.nowMs();
-          for (let i = 0; i < limit / cost / 2 + 3; i++) {
-            const results = await Promise.all([take(a, window), take(b, window)]);
-            const toMs = (await world.nowMs()) + 1;
-            for (const { status } of results) attempts.push({ fromMs, toMs, cost, isTaken: status === 'taken' });
-            fromMs = toMs - 1;
-          }
+          for (let i = 0; i < limit / cost / 2 + 3; i++) await attempt();
+        }
+        // Then without a pause, so that somebody asks whenever room comes.
+        const endMs = (await world.nowMs()) + 3 * windowMs;
+        while ((await world.nowMs()) < endMs) {
+          await attempt();
+          await world.pass(1);
         }
         expect(faultsOf(attempts, window)).toEqual([]);
         expect(attempts.filter(({ isTaken }) => !isTaken).length).toBeGreaterThan(10);
