@@ -21,7 +21,7 @@ import { type Publication, Publisher, shownSender } from './publisher.js';
 import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint } from './recovery.js';
 import { createRetry, type Retry } from './retry.js';
 import { renderMarks, renderSender } from './sender-view.js';
-import type { RefreshVerdict, Session, SessionHost } from './session.js';
+import type { Identity, RefreshVerdict, Session, SessionHost } from './session.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
 import { TypingTracker } from './typing.js';
@@ -51,6 +51,8 @@ export interface HubParts {
   readonly random: Random;
   /** Judges the token of a `refresh` frame against the session's identity. */
   readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
+  /** Whether a connection has fallen; asked when it joins and when it has a new token, so that none slips through in between. */
+  readonly isRevoked: (identity: Identity) => boolean;
   readonly onBug: (error: unknown) => void;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
@@ -168,6 +170,8 @@ export class Hub implements SessionHost, FanoutListener {
       session.close('SERVICE_RESTART');
       return;
     }
+    // A revocation that came while it was admitted found it nowhere. No await from here to the dialog, where the next one finds it.
+    if (this.closeIfRevoked(session)) return;
     this.sessionCount += 1;
     const { dialogId } = session.identity;
     const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
@@ -528,7 +532,13 @@ export class Hub implements SessionHost, FanoutListener {
   }
 
   refreshed(session: Session): void {
-    this.setDeadline(session);
+    if (!this.closeIfRevoked(session)) this.setDeadline(session);
+  }
+
+  private closeIfRevoked(session: Session): boolean {
+    const isRevoked = this.parts.isRevoked(session.identity);
+    if (isRevoked) session.close('REVOKED');
+    return isRevoked;
   }
 
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
+import {
+  type Backplane,
+  type Clock,
+  ControlMirror,
+  Heartbeat,
+  Hub,
+  type NodeInfo,
+  type Random,
+  subjectOfIdentity,
+} from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
 import { type AdmissionParts, admit, screen } from './admission/admission.js';
 import { createRefreshJudge } from './admission/refresh.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
 import type { GatewayConfig } from './config/gateway-config.js';
+import { createSessionCloser } from './control/session-closer.js';
 import { assistantRoutes } from './http/assistant-routes.js';
+import { controlRoutes } from './http/control-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
@@ -68,6 +79,28 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   });
   await auth.jwks?.load();
 
+  const closeSessions = createSessionCloser({
+    sessions: () => hub.sessions(),
+    isRevoked: (subject) => control.isRevoked(subject),
+    nodeId: config.node.id,
+    clock,
+    delayMs: () => Math.round(random.float() * config.drain.spreadMs),
+    onClosed: (why, count) => {
+      if (why === 'revoked') metrics.revokedConnections(count);
+      logger.info({ why, count }, 'sessions_closed');
+    },
+  });
+  const control = new ControlMirror({
+    control: backplane.control,
+    clock,
+    random,
+    onEntries: (entries) => {
+      for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
+      closeSessions(entries);
+    },
+    onNotice: ({ event, ...details }) => logger[event === 'control_loaded' ? 'info' : 'warn'](details, event),
+    onBug,
+  });
   const hub = new Hub({
     config: {
       outboxMaxBytes: config.outboxMaxBytes,
@@ -83,7 +116,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     incarnation,
     clock,
     random,
-    judgeRefresh: createRefreshJudge(auth),
+    judgeRefresh: createRefreshJudge(auth, (subject) => control.isRevoked(subject)),
+    isRevoked: (identity) => {
+      const isRevoked = control.isRevoked(subjectOfIdentity(identity));
+      if (isRevoked) metrics.revokedConnections(1);
+      return isRevoked;
+    },
     onBug,
     onLeft: (session) => {
       const { kind } = session.identity;
@@ -128,11 +166,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isDraining: () => state.draining,
     heartbeatAgeMs: () => heartbeat.ageMs,
     nodeTtlMs: config.node.ttlMs,
+    isControlStale: () => control.isStale,
   });
   const metrics = createMetrics({
     hub,
     health: () => backplane.health(),
     isReady: () => readiness.reasons().length === 0,
+    control,
   });
 
   const internalApp = uws.App();
@@ -140,6 +180,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
+    ...controlRoutes({
+      control: backplane.control,
+      tokenMaxLifeMs: config.auth.tokenMaxLifeMs,
+      clockToleranceMs: config.auth.clockToleranceMs,
+      onAction: ({ event, ...details }) => logger.info(details, event),
+    }),
     ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
   ];
   serveHttp(internalApp, {
@@ -153,7 +199,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     allowQueryToken: config.auth.allowQueryToken,
     directory: config.directory,
     origins: config.origins,
-    isRevoked: () => false,
+    isRevoked: (subject) => control.isRevoked(subject),
+    isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     isDraining: () => state.draining,
     // It was silent for too long: what it holds is registered again before it admits more.
@@ -191,6 +238,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     stops.add('internal_listener', () => {
       internalApp.close();
     });
+    // Before anybody hears of this node: what has been revoked is known here when the first client comes.
+    stops.add('control', () => control.stop());
+    await control.start();
     await heartbeat.start();
     stops.add('heartbeat', async () => {
       // What is still being unregistered must be told first: nobody sweeps after a node that has said goodbye. Bounded: while
@@ -228,6 +278,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         heartbeat.abandon();
         // First the hub, so that the sockets that end below unregister nothing.
         hub.stop();
+        control.stop();
         publicApp.close();
         internalApp.close();
         lag.stop();

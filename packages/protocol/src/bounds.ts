@@ -25,5 +25,8 @@ export const BOUNDS = {
   tokenChars: 8_192,
   allowedDomains: 100,
   assistantsInToken: 1_000,
+  /** Entries of one page of revocations or bans. */
+  controlPage: 1_000,
+  controlPageDefault: 100,
   apiBodyBytes: 262_144,
 } as const;

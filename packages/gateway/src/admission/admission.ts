@@ -41,6 +41,8 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly maxConnections: number;
   readonly isDraining: () => boolean;
   readonly isLapsed: () => boolean;
+  /** What has been revoked of late is not known here. */
+  readonly isControlStale: () => boolean;
   readonly connectionCount: () => number;
   readonly connectionId: () => string;
 }
@@ -126,6 +128,7 @@ export const admit = async (
     return close('TRY_AGAIN_LATER', 'node_full');
   }
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
+  if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
   const authorization = await authorize(picked, request, parts);
   if (authorization.status === 'refused') return close(authorization.code, authorization.reason);
   return { verdict: 'admit', admitted: admittedBy(authorization, request, parts) };

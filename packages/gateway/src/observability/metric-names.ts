@@ -49,6 +49,22 @@ export const METRICS = {
   },
   replyx_errors_sent_total: { kind: 'counter', labels: 'code', help: 'Error frames by code.' },
   replyx_admissions_total: { kind: 'counter', labels: 'kind, result, reason', help: 'Upgrades by verdict.' },
+  replyx_revocations_total: {
+    kind: 'counter',
+    labels: 'by',
+    help: 'Revocations that this node learned of, those at its start included.',
+  },
+  replyx_revoked_connections_total: {
+    kind: 'counter',
+    labels: '',
+    help: 'Connections that were closed since they fell; refused newcomers are admissions with reason revoked.',
+  },
+  replyx_control_age_seconds: {
+    kind: 'gauge',
+    labels: '',
+    help: 'How long ago the control stream was read; over 10 newcomers are refused.',
+  },
+  replyx_bans: { kind: 'gauge', labels: '', help: 'Bans that this node holds; those over go within a minute.' },
   replyx_http_requests_total: { kind: 'counter', labels: 'route, status', help: 'Requests of the internal listener.' },
   websocket_close_codes_total: {
     kind: 'counter',

@@ -1,4 +1,4 @@
-import type { BackplaneHealth, Hub, Stats } from '@replyx/core';
+import type { BackplaneHealth, ControlMirror, Hub, RevocationRule, Stats } from '@replyx/core';
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, type MetricName } from './metric-names.js';
@@ -9,6 +9,8 @@ export interface Metrics {
   closed(code: number): void;
   duration(kind: ConnectionKind, seconds: number): void;
   http(route: string, status: number): void;
+  revocation(by: RevocationRule['by']): void;
+  revokedConnections(count: number): void;
 }
 
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
@@ -17,10 +19,11 @@ export interface MetricSources {
   readonly hub: Hub;
   readonly health: () => BackplaneHealth;
   readonly isReady: () => boolean;
+  readonly control: Pick<ControlMirror, 'ageMs' | 'banCount'>;
 }
 
 /** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
-export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics => {
+export const createMetrics = ({ hub, health, isReady, control }: MetricSources): Metrics => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const { stats } = hub;
@@ -76,6 +79,11 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
   counters('replyx_joins_total', 'result', (s) => s.joins);
   counters('replyx_errors_sent_total', 'code', (s) => s.errorsSent as Record<string, number>);
 
+  gauge('replyx_control_age_seconds', () => control.ageMs / 1000);
+  gauge('replyx_bans', () => control.banCount);
+
+  const revocations = new Counter({ ...of('replyx_revocations_total'), labelNames: ['by'] });
+  const revokedConnections = new Counter(of('replyx_revoked_connections_total'));
   const admissions = new Counter({ ...of('replyx_admissions_total'), labelNames: ['kind', 'result', 'reason'] });
   const closes = new Counter({ ...of('websocket_close_codes_total'), labelNames: ['code'] });
   const durations = new Histogram({
@@ -92,5 +100,7 @@ export const createMetrics = ({ hub, health, isReady }: MetricSources): Metrics 
     closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),
     http: (route, status) => http.inc({ route, status: String(status) }),
+    revocation: (by) => revocations.inc({ by }),
+    revokedConnections: (count) => revokedConnections.inc(count),
   };
 };
