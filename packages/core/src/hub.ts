@@ -19,7 +19,7 @@ import {
 import { type Publication, Publisher, shownSender } from './publisher.js';
 import { createRetry, type Retry } from './retry.js';
 import { renderSender } from './sender-view.js';
-import type { RefreshVerdict, Session, SessionHost } from './session.js';
+import type { Identity, RefreshVerdict, Session, SessionHost } from './session.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
 import { TypingTracker } from './typing.js';
@@ -51,6 +51,8 @@ export interface HubParts {
   readonly random: Random;
   /** Judges the token of a `refresh` frame against the session's identity. */
   readonly judgeRefresh: (session: Session, token: string) => Promise<RefreshVerdict>;
+  /** Whether a connection has fallen; asked when it joins and when it has a new token, so that none slips through in between. */
+  readonly isRevoked: (identity: Identity) => boolean;
   readonly onBug: (error: unknown) => void;
   /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
   readonly onReplaced: (connectionId: string) => void;
@@ -181,6 +183,8 @@ export class Hub implements SessionHost, FanoutListener {
       session.close('SERVICE_RESTART');
       return;
     }
+    // A revocation that came while it was admitted found it nowhere. No await from here to the dialog, where the next one finds it.
+    if (this.closeIfRevoked(session)) return;
     const { dialogId, connectionId } = session.identity;
     const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
     dialog.add(session);
@@ -409,7 +413,13 @@ export class Hub implements SessionHost, FanoutListener {
   }
 
   refreshed(session: Session): void {
-    this.setDeadline(session);
+    if (!this.closeIfRevoked(session)) this.setDeadline(session);
+  }
+
+  private closeIfRevoked(session: Session): boolean {
+    const isRevoked = this.parts.isRevoked(session.identity);
+    if (isRevoked) session.close('REVOKED');
+    return isRevoked;
   }
 
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────

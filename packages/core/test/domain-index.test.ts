@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { seededRandom } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
 import { DomainIndex } from '../src/domain-index.js';
-import { originOfRequest, parseOrigin } from '../src/origin-rule.js';
+import { matchesDomains, originOfRequest, parseOrigin } from '../src/origin-rule.js';
 
 const data = JSON.parse(readFileSync(new URL('./data/origins.json', import.meta.url), 'utf8')) as {
   domains: string[];
@@ -23,6 +24,43 @@ describe('an index of domains', () => {
     expect(index.match('shop.example')).toBe('shop.example');
     expect(index.match('x.us.shop.example')).toBe('shop.example');
     expect(index.match('x.eu.shop.example')).toBe('eu.shop.example');
+  });
+
+  it('says what the origin rule says of all lists together, whatever the lists and hosts', () => {
+    const random = seededRandom(7);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random.float() * items.length)] as T;
+    const labels = ['a', 'b', 'com', 'victim', 'bücher', 'localhost', 'io'];
+    const odd = [
+      '',
+      '*',
+      '*.com',
+      '1.2.3.4',
+      '[::1]',
+      '[::2]',
+      ' A.com ',
+      'com.',
+      'a..b',
+      'a.com:8080',
+      'https://a.com',
+      '0x7f.1',
+    ];
+    const name = () => Array.from({ length: 1 + Math.floor(random.float() * 3) }, () => pick(labels)).join('.');
+    const entry = () => (random.float() < 0.2 ? pick(odd) : name());
+    for (let round = 0; round < 300; round += 1) {
+      const lists = Array.from({ length: 4 }, () => Array.from({ length: 3 }, entry));
+      const index = new DomainIndex();
+      lists.forEach((list, owner) => {
+        index.put(String(owner), list);
+      });
+      const gone = lists.pop() as string[];
+      index.remove(gone);
+      for (let i = 0; i < 30; i += 1) {
+        const host = parseOrigin(`https://${random.float() < 0.2 ? pick(odd) : name()}`)?.host;
+        if (host === undefined) continue;
+        const expected = lists.some((list) => matchesDomains(host, list));
+        expect([lists, host, index.match(host) !== undefined]).toEqual([lists, host, expected]);
+      }
+    }
   });
 
   it('keeps a domain for as long as one owner has it', () => {

@@ -128,6 +128,7 @@ export interface HubNode {
   /** Deliveries for which it is true are lost without a word. */
   loses: () => boolean;
   judge: (session: Session, token: string) => Promise<RefreshVerdict>;
+  isRevoked: (identity: Identity) => boolean;
 }
 
 export interface JoinOptions {
@@ -223,6 +224,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       replaced,
       loses: () => false,
       judge: () => Promise.resolve({ ok: false, code: 'unauthorized' }),
+      isRevoked: () => false,
     };
     made.hub = new Hub({
       config: { ...CONFIG, ...overrides },
@@ -231,6 +233,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       clock,
       random,
       judgeRefresh: (session, token) => made.judge(session, token),
+      isRevoked: (identity) => made.isRevoked(identity),
       onBug: (error) => bugs.push(error),
       onReplaced: (connectionId) => replaced.push(connectionId),
       onLeft: (session) => left.push(session),

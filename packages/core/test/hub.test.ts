@@ -38,6 +38,31 @@ const append = (node: HubNode, id: string, track: 'main' | 'internal' = 'main') 
     mustExist: false,
   });
 
+describe('a revocation', () => {
+  it('that came while a connection was admitted closes it when it joins, before anything is done for it', async () => {
+    const { node, enter } = makeWorld();
+    const at = node();
+    at.isRevoked = ({ tokenIds }) => tokenIds.includes('j1');
+    const peer = enter(at);
+    await peer.joined;
+    expect(peer.frames).toMatchObject([{ type: 'disconnect', code: 4005, reconnect: { mode: 'never' } }]);
+    expect([peer.closedWith, at.left.length, at.hub.dialogCount]).toEqual([4005, 1, 0]);
+    await expectNothingLeft(at);
+  });
+
+  it('of a token that was judged just before closes the connection that takes it', async () => {
+    const { node, join } = makeWorld();
+    const at = node();
+    const peer = await join(at);
+    at.judge = async () => ({ ok: true, issuedAt: 200, expiresAtMs: Number.MAX_SAFE_INTEGER, tokenIds: ['j2'] });
+    at.isRevoked = ({ tokenIds }) => tokenIds.includes('j2');
+    peer.say({ type: 'refresh', id: 'r', token: 't' });
+    await settle();
+    expect([peer.closedWith, peer.answers('r')]).toEqual([4005, []]);
+    await expectNothingLeft(at);
+  });
+});
+
 describe('joining', () => {
   it('begins with connected, then who is here', async () => {
     const { node, join } = makeWorld();

@@ -9,6 +9,8 @@ const VERBS = [
   'send',
   'tail',
   'status',
+  'revoke',
+  'ban',
   'token',
   'check-config',
   'audit',

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import {
   type Backplane,
+  BackplaneUnavailable,
   type Clock,
-  DomainIndex,
+  ControlMirror,
   Heartbeat,
   Hub,
   type NodeInfo,
   type Random,
   Session,
+  subjectOfIdentity,
 } from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
 import {
@@ -20,13 +22,18 @@ import {
 } from './admission/admission.js';
 import { type AssistantLimits, limitsFor } from './admission/assistant-limits.js';
 import { authorize } from './admission/authorize.js';
+import { createForeignOrigin } from './admission/foreign-origin.js';
 import { createGatekeeper } from './admission/gatekeeper.js';
 import { createRefreshJudge } from './admission/refresh.js';
+import { subjectOfClaims } from './admission/token-subject.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
 import type { TokenPick } from './auth/token-transport.js';
 import type { GatewayConfig } from './config/gateway-config.js';
+import { banForScore } from './control/score-ban.js';
+import { createSessionCloser } from './control/session-closer.js';
 import { assistantRoutes } from './http/assistant-routes.js';
+import { controlRoutes } from './http/control-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
@@ -39,7 +46,6 @@ import type { Logger } from './observability/logger.js';
 import { watchLoopLag } from './observability/loop-lag.js';
 import { createMetrics } from './observability/metrics.js';
 import { createOriginJudge } from './public/cors.js';
-import { watchDomains } from './public/known-domains.js';
 import { publicRoutes } from './public/public-routes.js';
 import { serveHttp } from './uws/http-app.js';
 import { listen } from './uws/listen.js';
@@ -96,6 +102,28 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   });
   await auth.jwks?.load();
 
+  const closeSessions = createSessionCloser({
+    sessions: () => hub.sessions(),
+    isRevoked: (subject) => control.isRevoked(subject),
+    nodeId: config.node.id,
+    clock,
+    delayMs: () => Math.round(random.float() * config.drain.spreadMs),
+    onClosed: (why, count) => {
+      if (why === 'revoked') metrics.revokedConnections(count);
+      logger.info({ why, count }, 'sessions_closed');
+    },
+  });
+  const control = new ControlMirror({
+    control: backplane.control,
+    clock,
+    random,
+    onEntries: (entries) => {
+      for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
+      closeSessions(entries);
+    },
+    onNotice: ({ event, ...details }) => logger[event === 'control_loaded' ? 'info' : 'warn'](details, event),
+    onBug,
+  });
   const hub = new Hub({
     config: {
       outboxMaxBytes: config.outboxMaxBytes,
@@ -112,9 +140,21 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     incarnation,
     clock,
     random,
-    judgeRefresh: createRefreshJudge(auth),
+    judgeRefresh: createRefreshJudge(auth, (subject) => control.isRevoked(subject)),
+    isRevoked: (identity) => {
+      const isRevoked = control.isRevoked(subjectOfIdentity(identity));
+      if (isRevoked) metrics.revokedConnections(1);
+      return isRevoked;
+    },
     onBug,
-    onReplaced: (connectionId) => logger.info({ connectionId }, 'connection_replaced'),
+    onReplaced: (connectionId) => {
+      backplane.control
+        .write({ kind: 'disconnect', target: { connectionId }, code: 'CONNECTION_LIMIT' })
+        .catch((error: unknown) => {
+          // It holds no place any more; while the backplane is away its socket stays until it ends by itself.
+          if (!(error instanceof BackplaneUnavailable)) onBug(error);
+        });
+    },
     onLeft: (session) => {
       const { kind } = session.identity;
       metrics.closed(session.closedWith === undefined ? 1006 : CLOSE_CODES[session.closedWith].code);
@@ -162,6 +202,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isDraining: () => state.draining,
     heartbeatAgeMs: () => heartbeat.ageMs,
     nodeTtlMs: config.node.ttlMs,
+    isControlStale: () => control.isStale,
   });
   const metrics = createMetrics({
     hub,
@@ -169,6 +210,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isReady: () => readiness.reasons().length === 0,
     latencies: backplane.latencies,
     deniedAddresses: () => gatekeeper.guard.denials.size,
+    control,
   });
   const gatekeeper = createGatekeeper({
     config,
@@ -179,20 +221,26 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     metrics: () => metrics,
     isDraining: () => state.refusing,
     sessionLimitOf: (assistantId) => limitsOf(assistantId).sessions,
-    banOf: () => undefined,
-    ban: async () => {},
+    banOf: ({ key }) => control.ban(key),
+    ban: (network, forMs) => banForScore(backplane.control, network, forMs),
     onBug,
   });
   stops.add('gatekeeper', () => gatekeeper.stop());
 
-  const domains = new DomainIndex();
-  const directory = watchDomains(backplane.directory, domains);
-  const limitsOf = (_assistantId: string | undefined): AssistantLimits => limitsFor(config);
+  const { directory } = backplane;
+  const limitsOf = (assistantId: string | undefined): AssistantLimits =>
+    limitsFor(config, assistantId === undefined ? undefined : control.assistant(assistantId)?.limits);
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
-    ...assistantRoutes({ directory }),
+    ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
+    ...controlRoutes({
+      control: backplane.control,
+      tokenMaxLifeMs: config.auth.tokenMaxLifeMs,
+      clockToleranceMs: config.auth.clockToleranceMs,
+      onAction: ({ event, ...details }) => logger.info(details, event),
+    }),
     ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock }),
   ];
   serveHttp(internalApp, {
@@ -208,10 +256,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     config,
     limitsOf,
     origins: config.origins,
-    isRevoked: () => false,
+    isRevoked: (subject) => control.isRevoked(subject),
+    isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     guard: gatekeeper.guard,
-    isForeign: () => false,
+    isForeign: createForeignOrigin({ domains: control.domains, origins: config.origins }),
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
     onBug,
@@ -220,7 +269,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     connectionCount: () => hub.connectionCount,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
-  const judgeOrigin = createOriginJudge({ directory: config.directory, domains, origins: config.origins });
+  const judgeOrigin = createOriginJudge({
+    directory: config.directory,
+    domains: control.domains,
+    origins: config.origins,
+  });
   const onForeignOrigin = (request: Pick<UpgradeRequest, 'kind' | 'origin' | 'host'>, reason: string): void => {
     const kind = request.kind === 'operator' ? undefined : request.kind;
     metrics.blockedOrigin(judgeOrigin(request.origin, { kind, host: request.host }).label, reason);
@@ -257,12 +310,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       random,
       hub,
       log: backplane.log,
-      assistant: (assistantId) => directory.assistant(assistantId),
+      // The mirror may be a moment behind a record that was just put.
+      assistant: (assistantId) => control.assistant(assistantId) ?? directory.assistant(assistantId),
       dialog: (dialogId) => directory.dialog(dialogId),
       openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
       authorize: (picked, request) => authorize(picked, request, admission),
-      isRevoked: () => false,
-      isVisitorRevoked: () => false,
+      isRevoked: (claims) => control.isRevoked(subjectOfClaims(claims)),
+      isVisitorRevoked: (visitor) => control.isVisitorRevoked(visitor),
       limits: gatekeeper.sessions,
       windowOf: (assistantId) => limitsOf(assistantId).messages,
       onForeignOrigin,
@@ -290,6 +344,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     stops.add('internal_listener', () => {
       internalApp.close();
     });
+    // Before anybody hears of this node: what has been revoked is known here when the first client comes.
+    stops.add('control', () => control.stop());
+    await control.start();
     await heartbeat.start();
     stops.add('heartbeat', async () => {
       // What is still being unregistered must be told first: nobody sweeps after a node that has said goodbye. Bounded: while
@@ -330,6 +387,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         heartbeat.abandon();
         // First the hub, so that the sockets that end below unregister nothing.
         hub.stop();
+        control.stop();
         publicApp.close();
         internalApp.close();
         lag.stop();

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { GENERATED_TABLES, withTable } from '../src/docs/generated-tables.js';
 import { assistantRoutes } from '../src/http/assistant-routes.js';
 import { asyncApiDocument } from '../src/http/asyncapi.js';
+import { controlRoutes } from '../src/http/control-routes.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
 import { nodeRoutes } from '../src/http/node-routes.js';
@@ -29,6 +30,7 @@ const served = [
   ...dialogRoutes(nothing),
   ...assistantRoutes(nothing),
   ...tokenRoutes(nothing),
+  ...controlRoutes(nothing),
   ...nodeRoutes(nothing),
   ...documentRoutes([], '0'),
 ];

@@ -25,6 +25,9 @@ export const BOUNDS = {
   tokenChars: 8_192,
   allowedDomains: 100,
   assistantsInToken: 1_000,
+  /** Entries of one page of revocations or bans. */
+  controlPage: 1_000,
+  controlPageDefault: 100,
   apiBodyBytes: 262_144,
   /** Bytes of the body of a session exchange, and of a message sent without a socket. */
   sessionBodyBytes: 16_384,

@@ -61,3 +61,24 @@ const byCode = new Map<number, CloseCode>(Object.values(CLOSE_CODES).map((entry)
 
 /** The table's entry of a numeric code; `undefined` for a code that the gateway never sends. */
 export const closeCodeOf = (code: number): CloseCode | undefined => byCode.get(code);
+
+/**
+ * What a backend may close connections with: codes that say what the client is to do. The others state something of the client or
+ * of the node, which only the node knows. The first is the default: clients come back.
+ */
+export const DISCONNECT_CODES = [
+  'GOING_AWAY',
+  'NORMAL',
+  'SERVICE_RESTART',
+  'TRY_AGAIN_LATER',
+  'AUTH_EXPIRED',
+  'REVOKED',
+  'SESSION_TIMEOUT',
+  'RATE_LIMITED',
+] as const satisfies readonly CloseName[];
+
+export type DisconnectCode = (typeof DISCONNECT_CODES)[number];
+
+/** By name or by number; `undefined` where a backend may not use it. */
+export const disconnectCodeOf = (given: string | number): DisconnectCode | undefined =>
+  DISCONNECT_CODES.find((name) => name === given || CLOSE_CODES[name].code === given);

@@ -27,6 +27,14 @@ describe('API bodies', () => {
     ['operator token', API_BODIES.token, { type: 'operator', sub: 's', tenant: 't', role: 'agent', ttl_seconds: 60 }],
     ['site token', API_BODIES.token, { type: 'site', tenant: 't', assistant_id: 'a' }],
     ['visitor token', API_BODIES.token, VISITOR_TOKEN],
+    ['revocation by jti', API_BODIES.revocation, { jti: 'Zoë {x}' }],
+    ['revocation by subject', API_BODIES.revocation, { sub: 's', tenant: 't', issued_before: 1_767_225_600.5 }],
+    ['revocation in every tenant', API_BODIES.revocation, { sub: 's', ttl_seconds: 1 }],
+    ['revocation by version', API_BODIES.revocation, { assistant_id: 'a', below_version: 7 }],
+    ['revocation by dialog', API_BODIES.revocation, { dialog_id: 'd' }],
+    ['ban', API_BODIES.ban, { network: '10.0.0.0/8', ttl_seconds: 60, reason: 'x'.repeat(BOUNDS.reasonChars) }],
+    ['disconnect of a user', API_BODIES.disconnect, { sub: 's', tenant: 't', code: 'REVOKED' }],
+    ['disconnect by number', API_BODIES.disconnect, { node_id: 'node-1', code: 1012 }],
   ])('%s is taken', (_, schema, body) => {
     expect(schema.safeParse(body).success).toBe(true);
   });
@@ -81,6 +89,16 @@ describe('API bodies', () => {
     ['a token of no type', API_BODIES.token, { sub: 's', tenant: 't', role: 'agent' }],
     ['a token that dates itself', API_BODIES.token, { ...VISITOR_TOKEN, iat: 1 }],
     ['a token of no life', API_BODIES.token, { ...VISITOR_TOKEN, ttl_seconds: 0 }],
+    ['a revocation of nothing', API_BODIES.revocation, { ttl_seconds: 60 }],
+    ['a revocation of two things', API_BODIES.revocation, { jti: 'j', sub: 's' }],
+    ['a revocation of a tenant', API_BODIES.revocation, { tenant: 't' }],
+    ['a revocation in milliseconds', API_BODIES.revocation, { sub: 's', issued_before: 1_767_225_600_000 }],
+    ['a revocation without version', API_BODIES.revocation, { assistant_id: 'a' }],
+    ['a ban without end', API_BODIES.ban, { network: '1.2.3.4' }],
+    ['a ban with a line end in its reason', API_BODIES.ban, { network: '1.2.3.4', ttl_seconds: 1, reason: 'a\nb' }],
+    ['a disconnect of everybody', API_BODIES.disconnect, {}],
+    ['a disconnect of two things', API_BODIES.disconnect, { sub: 's', dialog_id: 'd' }],
+    ['a disconnect with what only the node knows', API_BODIES.disconnect, { sub: 's', code: 4010 }],
     ['a visitor token without dialog', API_BODIES.token, { ...VISITOR_TOKEN, dialog_id: undefined }],
   ])('%s is refused', (_, schema, body) => {
     expect(schema.safeParse(body).success).toBe(false);

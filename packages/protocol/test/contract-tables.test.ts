@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CLOSE_CODES, closeCodeOf } from '../src/close-codes.js';
+import { CLOSE_CODES, closeCodeOf, DISCONNECT_CODES, disconnectCodeOf } from '../src/close-codes.js';
 import { ERROR_CODES } from '../src/error-codes.js';
 import { SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX, WS_ROUTES } from '../src/transports.js';
 
@@ -64,6 +64,16 @@ describe('close codes', () => {
 
   it('have names that fit a close frame', () => {
     for (const { name } of Object.values(CLOSE_CODES)) expect(name.length).toBeLessThanOrEqual(123);
+  });
+});
+
+describe('codes that a backend may disconnect with', () => {
+  it('are found by name and by number, and no others', () => {
+    for (const name of DISCONNECT_CODES) {
+      expect([disconnectCodeOf(name), disconnectCodeOf(CLOSE_CODES[name].code)]).toEqual([name, name]);
+    }
+    expect([1006, 4002, 'SLOW_CONSUMER', '1001', ''].map(disconnectCodeOf)).toEqual(Array(5).fill(undefined));
+    expect(DISCONNECT_CODES[0]).toBe('GOING_AWAY');
   });
 });
 

@@ -59,6 +59,8 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly isForeign: (origin: string | undefined, host: string | undefined) => boolean;
   readonly onBug: (error: unknown) => void;
   readonly isLapsed: () => boolean;
+  /** What has been revoked of late is not known here. */
+  readonly isControlStale: () => boolean;
   readonly connectionCount: () => number;
   readonly connectionId: () => string;
 }
@@ -163,6 +165,7 @@ export const admit = async (
   }
   if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
+  if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
   const taken = await parts.guard.connect(request.address);
   if (taken.status === 'limited') return close('RATE_LIMITED', 'limited', taken.retryAfterMs);
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');

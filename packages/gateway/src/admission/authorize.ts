@@ -1,8 +1,9 @@
-import { isOriginAllowed } from '@replyx/core';
+import { isOriginAllowed, type TokenSubject } from '@replyx/core';
 import type { CloseName, ConnectionKind } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import type { TokenPick } from '../auth/token-transport.js';
 import type { ClaimsOf } from '../auth/token-verifier.js';
+import { subjectOfClaims } from './token-subject.js';
 
 /** Where a credential is used; the same for a socket, a request and an event stream. */
 export interface AccessRequest {
@@ -17,7 +18,7 @@ export interface AuthorizeParts {
   readonly auth: Pick<Auth, 'verifier'>;
   /** Origins of the main app, and of the hosted page where they are not the request's own host. */
   readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
-  readonly isRevoked: (claims: ClaimsOf<'operator' | 'visitor'>, dialogId: string) => boolean;
+  readonly isRevoked: (subject: TokenSubject) => boolean;
 }
 
 export type Authorization =
@@ -49,7 +50,7 @@ export const authorize = async (
     return refused(reason === 'keys_unavailable' ? 'TRY_AGAIN_LATER' : 'AUTH_FAILED', reason);
   }
   const { claims } = verified;
-  if (parts.isRevoked(claims, request.dialogId)) return refused('REVOKED', 'revoked');
+  if (parts.isRevoked(subjectOfClaims(claims, request.dialogId))) return refused('REVOKED', 'revoked');
   // Before expiry: that a token is genuine is told to nobody but a page that may use it.
   const allowed = isOriginAllowed({
     kind: request.kind,

@@ -1,9 +1,11 @@
 import { isOfDomains, type RefreshVerdict, type Session } from '@replyx/core';
 import type { Auth } from '../auth/auth.js';
+import type { AuthorizeParts } from './authorize.js';
+import { subjectOfClaims } from './token-subject.js';
 
-/** Judges the token of a `refresh` frame: the same type, tenant, subject, kind and dialog, and not older than the present one. */
+/** Judges the token of a `refresh` frame: not revoked, the same type, tenant, subject, kind and dialog, and not older than the present one. */
 export const createRefreshJudge =
-  ({ verifier }: Pick<Auth, 'verifier'>) =>
+  ({ verifier }: Pick<Auth, 'verifier'>, isRevoked: AuthorizeParts['isRevoked']) =>
   async (session: Session, token: string): Promise<RefreshVerdict> => {
     const { identity } = session;
     const type = identity.kind === 'operator' ? ('operator' as const) : ('visitor' as const);
@@ -11,6 +13,7 @@ export const createRefreshJudge =
     if (verified.status === 'refused') {
       return { ok: false, code: verified.reason === 'keys_unavailable' ? 'unavailable' : 'unauthorized' };
     }
+    if (isRevoked(subjectOfClaims(verified.claims, identity.dialogId))) return { ok: false, code: 'revoked' };
     if (verified.status === 'expired') return { ok: false, code: 'expired' };
     const { claims, acceptedUntilMs } = verified;
     const same =

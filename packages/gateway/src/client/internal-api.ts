@@ -9,7 +9,7 @@ export type ApiAnswer =
   | { readonly status: 'unreachable'; readonly why: string; readonly neverSent: boolean };
 
 export interface ApiCall {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly key?: string | undefined;
   readonly body?: unknown;

@@ -1,6 +1,7 @@
 import { parseAddresses } from '../client/addresses.js';
 import { type ApiAnswer, apiKeyOf, callInternal } from '../client/internal-api.js';
 import { jsonLine, printable } from '../client/printable.js';
+import { moment, textTable } from '../client/text-table.js';
 import { CommandFailure, type CommandIo, parseOptions, UsageError } from './command.js';
 
 export const summary = 'show the nodes of a cluster';
@@ -65,8 +66,6 @@ const ask = async (
 };
 
 const cell = (value: unknown): string => printable(isText(value) ? value : String(value ?? '-'));
-const moment = (value: unknown): string =>
-  typeof value === 'number' && Math.abs(value) < 8.64e15 ? new Date(value).toISOString().replace(/\.\d+Z$/, 'Z') : '-';
 const lag = (value: unknown): string => (typeof value === 'number' ? `${value.toFixed(1)} ms` : '-');
 
 const COLUMNS: readonly (readonly [string, (row: Row) => string])[] = [
@@ -80,19 +79,11 @@ const COLUMNS: readonly (readonly [string, (row: Row) => string])[] = [
   ['draining', (row) => (row['draining'] === true ? 'yes' : 'no')],
 ];
 
-const tableOf = (nodes: readonly Row[]): string => {
-  const rows = [COLUMNS.map(([title]) => title), ...nodes.map((node) => COLUMNS.map(([, show]) => show(node)))];
-  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((text, i) => text.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
-};
+const tableOf = (nodes: readonly Row[]): string =>
+  textTable(
+    COLUMNS.map(([title]) => title),
+    nodes.map((node) => COLUMNS.map(([, show]) => show(node))),
+  );
 
 const stateOf = ({ ready, reasons }: Asked): string =>
   ready ? 'ready' : `not ready: ${printable(reasons.join(', '))}`;

@@ -30,7 +30,10 @@ const fieldsOfObject = ({ properties = {}, required = [] }: ObjectSchema, nested
 
 /** A schema's fields, optional ones with a question mark; without `type`, which says what it is. */
 const fields = (schema: z.ZodType, io: 'input' | 'output', nested = true): string => {
-  const { oneOf, ...whole } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const { oneOf, anyOf, ...whole } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  if (anyOf !== undefined) {
+    return (anyOf as ObjectSchema[]).map((one) => fieldsOfObject(one, false).join(', ')).join('; or ');
+  }
   if (oneOf === undefined) return fieldsOfObject(whole, nested).join('; ');
   return (oneOf as ObjectSchema[])
     .map((one) => {

@@ -20,6 +20,8 @@ const describe = (error: z.ZodError): string => {
   const issue = error.issues[0];
   if (issue?.code === 'unrecognized_keys') return `Unknown field: ${issue.keys.slice(0, 3).join(', ').slice(0, 128)}.`;
   const path = issue?.path.join('.') ?? '';
+  // Where several shapes would do, the schema says which; zod's own words say nothing.
+  if (issue?.code === 'invalid_union' && path === '' && issue.message !== 'Invalid input') return issue.message;
   return path === '' ? 'The body is not valid.' : `The field ${path.slice(0, 128)} is missing or not valid.`;
 };
 

@@ -181,6 +181,7 @@ export const openApiDocument = (routes: readonly RouteDescription[], version: st
     { name: 'dialogs', description: 'Messages, events and records of dialogs.' },
     { name: 'assistants', description: 'The directory of assistants.' },
     { name: 'tokens', description: 'Tokens for clients.' },
+    { name: 'control', description: 'Revocations, bans and disconnects.' },
     { name: 'cluster', description: 'The nodes.' },
     { name: 'node', description: 'Probes and metrics of this node; no key.' },
     { name: 'documents', description: 'This document, and that of the frames.' },

@@ -1,5 +1,5 @@
 import type { ErrorName } from '@replyx/protocol';
-import { type API_BODIES, type ApiAnswerName, historyQuery } from '@replyx/protocol/schemas';
+import { type API_BODIES, type ApiAnswerName, controlQuery, historyQuery } from '@replyx/protocol/schemas';
 import type { z } from 'zod';
 
 /** One successful answer: its body by the name of its schema, or what it is where no schema of ours says it. */
@@ -17,7 +17,7 @@ export interface RouteDescription {
   readonly open?: boolean;
   /** The operation's name in generated clients. */
   readonly id: string;
-  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'cluster' | 'node' | 'documents' | 'visitors';
+  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'control' | 'cluster' | 'node' | 'documents' | 'visitors';
   readonly summary: string;
   readonly body?: keyof typeof API_BODIES;
   readonly query?: z.ZodObject;
@@ -148,6 +148,89 @@ export const ROUTES = {
     answers: { 201: { means: 'The token, and the seconds for which it lives.', body: 'token' } },
     problems: [],
     usesBackplane: false,
+  },
+  revoke: {
+    method: 'post',
+    path: '/v1/revocations',
+    id: 'revoke',
+    tag: 'control',
+    summary:
+      'Revokes tokens and what was minted from them; connections that use them are closed with 4005 on every node. Never narrower or shorter than an earlier one of the same subject.',
+    body: 'revocation',
+    answers: { 201: { means: 'The revocation as it is stored.', body: 'revocation' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  listRevocations: {
+    method: 'get',
+    path: '/v1/revocations',
+    id: 'listRevocations',
+    tag: 'control',
+    summary: 'A page of the revocations in force, the newest first.',
+    query: controlQuery,
+    answers: { 200: { means: 'The page.', body: 'revocations' } },
+    problems: ['bad_frame'],
+    usesBackplane: true,
+  },
+  liftRevocation: {
+    method: 'del',
+    path: '/v1/revocations/:id',
+    id: 'liftRevocation',
+    tag: 'control',
+    summary: 'Lifts a revocation.',
+    answers: { 204: { means: 'It is lifted, on every node within a second.' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  ban: {
+    method: 'post',
+    path: '/v1/bans',
+    id: 'ban',
+    tag: 'control',
+    summary:
+      'Bans an address or a network, at the widest /8 (IPv6: /16), at the narrowest /64 in IPv6; another ban of it is replaced.',
+    body: 'ban',
+    answers: { 201: { means: 'The ban as it is stored.', body: 'ban' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  listBans: {
+    method: 'get',
+    path: '/v1/bans',
+    id: 'listBans',
+    tag: 'control',
+    summary: 'A page of the bans in force, those by threat score too, the newest first.',
+    query: controlQuery,
+    answers: { 200: { means: 'The page.', body: 'bans' } },
+    problems: ['bad_frame'],
+    usesBackplane: true,
+  },
+  liftBan: {
+    method: 'del',
+    path: '/v1/bans/:id',
+    id: 'liftBan',
+    tag: 'control',
+    summary: 'Lifts a ban.',
+    answers: { 204: { means: 'It is lifted, on every node within a second.' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  disconnect: {
+    method: 'post',
+    path: '/v1/disconnect',
+    id: 'disconnect',
+    tag: 'control',
+    summary:
+      'Closes connections on every node, with the name or number of a close code: by default 1001, after which clients come back.',
+    body: 'disconnect',
+    answers: {
+      202: {
+        means: 'It was handed to the nodes; one that is cut off at this moment may never hear of it.',
+        body: 'accepted',
+      },
+    },
+    problems: [],
+    usesBackplane: true,
   },
   cluster: {
     method: 'get',

@@ -16,6 +16,8 @@ export const createReadiness = (parts: {
   /** Milliseconds since the last heartbeat that succeeded, and after how many the others take this node for dead. */
   readonly heartbeatAgeMs: () => number | undefined;
   readonly nodeTtlMs: number;
+  /** What has been revoked of late is not known here, so newcomers are refused. */
+  readonly isControlStale: () => boolean;
 }): Readiness & { observe(): void } => {
   let unhealthySinceMs: number | undefined;
   const observe = () => {
@@ -32,6 +34,7 @@ export const createReadiness = (parts: {
         ...(parts.isDraining() ? ['draining'] : []),
         ...(away ? parts.health().reasons : []),
         ...((parts.heartbeatAgeMs() ?? 0) > parts.nodeTtlMs ? ['heartbeat_lost'] : []),
+        ...(parts.isStarted() && parts.isControlStale() ? ['control_stale'] : []),
       ];
     },
   };

@@ -86,6 +86,22 @@ export const METRICS = {
     labels: 'origin, reason',
     help: 'Origins that a token did not allow (no_origin, foreign_origin), or of which no assistant knows (preflight).',
   },
+  replyx_revocations_total: {
+    kind: 'counter',
+    labels: 'by',
+    help: 'Revocations that this node learned of, those at its start included.',
+  },
+  replyx_revoked_connections_total: {
+    kind: 'counter',
+    labels: '',
+    help: 'Connections that were closed since they fell; refused newcomers are admissions with reason revoked.',
+  },
+  replyx_control_age_seconds: {
+    kind: 'gauge',
+    labels: '',
+    help: 'How long ago the control stream was read; over 10 newcomers are refused.',
+  },
+  replyx_bans: { kind: 'gauge', labels: '', help: 'Bans that this node holds; those over go within a minute.' },
   websocket_close_codes_total: {
     kind: 'counter',
     labels: 'code',

@@ -1,4 +1,4 @@
-import type { BackplaneHealth, Hub, Latencies, Stats } from '@replyx/core';
+import type { BackplaneHealth, ControlMirror, Hub, Latencies, RevocationRule, Stats } from '@replyx/core';
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLatencies } from './latency-metric.js';
@@ -16,6 +16,8 @@ export interface Metrics {
   /** `origin`: a label of a bounded set, never an `Origin` as it came. */
   cors(endpoint: string, origin: string, status: number): void;
   blockedOrigin(origin: string, reason: string): void;
+  revocation(by: RevocationRule['by']): void;
+  revokedConnections(count: number): void;
 }
 
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
@@ -27,10 +29,12 @@ export interface MetricSources {
   readonly latencies: Latencies;
   /** Addresses that are denied now. */
   readonly deniedAddresses: () => number;
+  readonly control: Pick<ControlMirror, 'ageMs' | 'banCount'>;
 }
 
 /** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
-export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses }: MetricSources): Metrics => {
+export const createMetrics = (sources: MetricSources): Metrics => {
+  const { hub, health, isReady, latencies, deniedAddresses, control } = sources;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const { stats } = hub;
@@ -97,6 +101,11 @@ export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses
   counters('replyx_joins_total', 'result', (s) => s.joins);
   counters('replyx_errors_sent_total', 'code', (s) => s.errorsSent as Record<string, number>);
 
+  gauge('replyx_control_age_seconds', () => control.ageMs / 1000);
+  gauge('replyx_bans', () => control.banCount);
+
+  const revocations = new Counter({ ...of('replyx_revocations_total'), labelNames: ['by'] });
+  const revokedConnections = new Counter(of('replyx_revoked_connections_total'));
   const admissions = new Counter({ ...of('replyx_admissions_total'), labelNames: ['kind', 'result', 'reason'] });
   const closes = new Counter({ ...of('websocket_close_codes_total'), labelNames: ['code'] });
   const durations = new Histogram({
@@ -123,5 +132,7 @@ export const createMetrics = ({ hub, health, isReady, latencies, deniedAddresses
     http: (route, status) => http.inc({ route, status: String(status) }),
     cors: (endpoint, origin, status) => cors.inc({ endpoint, origin, status: String(status) }),
     blockedOrigin: (origin, reason) => blocked.inc({ origin, reason }),
+    revocation: (by) => revocations.inc({ by }),
+    revokedConnections: (count) => revokedConnections.inc(count),
   };
 };

@@ -2,6 +2,7 @@ import {
   type AssistantRecord,
   type DialogOwner,
   type DialogRecord,
+  type FutureToken,
   isOriginAllowed,
   type OpenDialogResult,
 } from '@replyx/core';
@@ -39,7 +40,7 @@ export interface SessionRoutesParts {
   /** The site token: itself, or its widget version. */
   readonly isRevoked: (claims: ClaimsOf<'site'>) => boolean;
   /** Who would be given a token, whatever the time at which others of theirs were revoked. */
-  readonly isVisitorRevoked: (visitor: DialogOwner & { readonly dialogId: string }) => boolean;
+  readonly isVisitorRevoked: (visitor: FutureToken) => boolean;
   readonly limits: SessionLimits;
   readonly onForeignOrigin: OnForeignOrigin;
 }
@@ -84,7 +85,8 @@ const exchange =
     const { tenant, assistant_id: assistantId } = claims;
     const { dialogId, visitorId } = visitorIds(secret, tenant, assistantId);
     const owner: DialogOwner = { tenant, assistantId, visitorId };
-    if (parts.isVisitorRevoked({ ...owner, dialogId })) throw new Problem('revoked');
+    const future = { tenant, sub: visitorId, dialogId, assistantId, widgetVersion: claims.widget_version };
+    if (parts.isVisitorRevoked({ ...future, tokenIds: [claims.jti] })) throw new Problem('revoked');
     // Looked at, then counted, then made: what the limit refuses was never there. Two that come at once may both count.
     const isNew = (await parts.dialog(dialogId)) === undefined;
     const { countNewDialog, countResume } = parts.limits;

@@ -5,6 +5,32 @@ import { frameId, id, offset, subject } from './fields.js';
 import { epoch, errorName, role, SERVER_FRAME_SCHEMAS } from './server-frames.js';
 
 const count = z.int().min(0);
+const moment = z.number().min(0).meta({ description: 'Milliseconds since 1970.' });
+
+const revocation = z.strictObject({
+  id,
+  by: z.enum(['jti', 'subject', 'assistant', 'dialog']),
+  jti: subject.exactOptional(),
+  sub: subject.exactOptional(),
+  tenant: id.exactOptional(),
+  issued_before: z.number().exactOptional().meta({ description: 'Seconds since 1970, as `iat`.' }),
+  assistant_id: id.exactOptional(),
+  below_version: count.exactOptional(),
+  dialog_id: id.exactOptional(),
+  created_at: moment,
+  expires_at: moment,
+});
+
+const ban = z.strictObject({
+  id,
+  network: z.string().meta({ description: 'An IPv4 address, or a network; of an IPv6 address its /64.' }),
+  reason: z.string().exactOptional(),
+  source: z.enum(['api', 'score']),
+  created_at: moment,
+  expires_at: moment,
+});
+
+const next = z.string().nullable().meta({ description: '`after` of the next page; null on the last.' });
 
 /** Answers of both listeners, by name. Strict: what the gateway gives; callers ignore fields they don't know. */
 export const API_ANSWERS = {
@@ -51,6 +77,10 @@ export const API_ANSWERS = {
     expires_in: z.int().min(1).meta({ description: 'Seconds.' }),
     resumed: z.boolean().meta({ description: 'Whether the dialog was there before.' }),
   }),
+  revocation,
+  revocations: z.strictObject({ revocations: z.array(revocation).max(BOUNDS.controlPage), next }),
+  ban,
+  bans: z.strictObject({ bans: z.array(ban).max(BOUNDS.controlPage), next }),
   token: z.strictObject({
     token: z.string().max(BOUNDS.tokenChars),
     expires_in: z.int().min(1).meta({ description: 'Seconds.' }),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BOUNDS } from '../bounds.js';
+import { CLOSE_CODES, DISCONNECT_CODES } from '../close-codes.js';
 import { CLAIMS_SCHEMAS } from './claims.js';
 import { frameId, id, jsonBytes, meta, name, offset, subject, text, track } from './fields.js';
 import { depthOf } from './json-text.js';
@@ -19,6 +20,9 @@ const eventData = z
     description: `At most ${BOUNDS.eventBytes} bytes as compact JSON in UTF-8, nested at most ${BOUNDS.metaDepth} deep.`,
   });
 
+/** Place in a list that is ordered by time, then id: `<time>.<id>`. */
+export const CONTROL_CURSOR = /^\d{1,16}\.[A-Za-z0-9_-]{1,128}$/;
+
 const limit = z.int().min(0).max(1_000_000_000);
 const ttlSeconds = z.int().min(1).max(315_360_000);
 
@@ -37,6 +41,53 @@ const visitorSecret = z
   .string()
   .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/)
   .meta({ description: 'Random, 32 bytes in base64url; the visitor is whoever knows it.' });
+
+const reason = z
+  .string()
+  .max(BOUNDS.reasonChars)
+  .regex(/^\P{Cc}+$/u)
+  .refine((value) => value.isWellFormed(), 'not well-formed Unicode');
+
+/** Seconds since 1970, as `iat`. Milliseconds, a common mistake, are beyond it. */
+const seconds = z.number().min(0).max(100_000_000_000);
+
+/** One of several shapes; the message names them, since no single field is at fault. */
+const oneOf = <const T extends readonly [z.ZodObject, z.ZodObject, ...z.ZodObject[]]>(shapes: T, error: string) =>
+  z.union(shapes, { error });
+
+const revocation = oneOf(
+  [
+    z.strictObject({ jti: subject, ttl_seconds: ttlSeconds.optional() }),
+    z.strictObject({
+      sub: subject,
+      tenant: id.optional(),
+      issued_before: seconds.optional(),
+      ttl_seconds: ttlSeconds.optional(),
+    }),
+    z.strictObject({
+      assistant_id: id,
+      below_version: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+      ttl_seconds: ttlSeconds.optional(),
+    }),
+    z.strictObject({ dialog_id: id, ttl_seconds: ttlSeconds.optional() }),
+  ],
+  'The body takes jti; sub with tenant and issued_before where wanted; assistant_id with below_version; or dialog_id; and ttl_seconds.',
+);
+
+const closeCode = z.union([
+  z.enum(DISCONNECT_CODES),
+  z.literal(DISCONNECT_CODES.map((name) => CLOSE_CODES[name].code)),
+]);
+
+const disconnect = oneOf(
+  [
+    z.strictObject({ sub: subject, tenant: id.optional(), code: closeCode.optional() }),
+    z.strictObject({ dialog_id: id, code: closeCode.optional() }),
+    z.strictObject({ connection_id: id, code: closeCode.optional() }),
+    z.strictObject({ node_id: subject, code: closeCode.optional() }),
+  ],
+  `The body takes sub with tenant where wanted, dialog_id, connection_id or node_id; and code, one of ${DISCONNECT_CODES.join(', ')} or its number.`,
+);
 
 /** Bodies of both listeners. Strict: a field that the gateway does not know is a mistake of the caller. */
 export const API_BODIES = {
@@ -82,6 +133,9 @@ export const API_BODIES = {
     visitor_id: subject.optional(),
     closed: z.boolean().default(false),
   }),
+  revocation,
+  ban: z.strictObject({ network: z.string().min(1).max(64), ttl_seconds: ttlSeconds, reason: reason.optional() }),
+  disconnect,
   token: z.discriminatedUnion('type', [
     CLAIMS_SCHEMAS.operator
       .omit({ iat: true, exp: true, jti: true, nbf: true, iss: true, aud: true })
@@ -122,3 +176,9 @@ export const historyQuery = z.object({ track: track.optional(), ...pageQuery }).
 
 /** The same of a visitor, who has one track. */
 export const visitorHistoryQuery = z.object(pageQuery).refine(oneDirection, BOTH);
+
+/** Query of a list of revocations or bans. */
+export const controlQuery = z.object({
+  limit: z.coerce.number().pipe(z.int().min(1).max(BOUNDS.controlPage)).optional(),
+  after: z.string().regex(CONTROL_CURSOR).meta({ description: '`next` of the page before.' }).optional(),
+});

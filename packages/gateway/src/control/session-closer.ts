@@ -1,0 +1,68 @@
+import {
+  type Clock,
+  type ControlEntry,
+  type Disconnect,
+  type Identity,
+  type Revocation,
+  type Session,
+  subjectOfIdentity,
+  type TokenSubject,
+} from '@replyx/core';
+import { CLOSE_CODES, type CloseName } from '@replyx/protocol';
+
+export interface SessionCloserParts {
+  readonly sessions: () => Iterable<Session>;
+  readonly isRevoked: (subject: TokenSubject) => boolean;
+  readonly nodeId: string;
+  readonly clock: Pick<Clock, 'schedule'>;
+  /** Milliseconds to tell a client that is to wait, in [0, spread). */
+  readonly delayMs: () => number;
+  readonly onClosed: (why: 'revoked' | 'disconnected', count: number) => void;
+}
+
+/** Closes within one turn of the event loop: a close costs some tens of microseconds, and those who stay are to be served too. */
+const BATCH = 500;
+
+const isTarget = ({ target }: Disconnect, identity: Identity, nodeId: string): boolean =>
+  (target.sub === undefined || target.sub === identity.member.id) &&
+  (target.tenant === undefined || target.tenant === identity.tenant) &&
+  (target.dialogId === undefined || target.dialogId === identity.dialogId) &&
+  (target.connectionId === undefined || target.connectionId === identity.connectionId) &&
+  (target.nodeId === undefined || target.nodeId === nodeId) &&
+  Object.values(target).some((value) => value !== undefined);
+
+/**
+ * Ends the connections that the control plane names. However many revocations come at once, every session is judged once, by a few
+ * look-ups: about a millisecond for 1,000 sessions.
+ */
+export const createSessionCloser = (parts: SessionCloserParts) => {
+  const close = (sessions: readonly Session[], code: CloseName): void => {
+    const waits = CLOSE_CODES[code].reconnect === 'delay';
+    for (const session of sessions.slice(0, BATCH)) session.close(code, waits ? parts.delayMs() : 0);
+    if (sessions.length > BATCH) parts.clock.schedule(0, () => close(sessions.slice(BATCH), code));
+  };
+  const open = (matches: (identity: Identity) => boolean): Session[] =>
+    [...parts.sessions()].filter((session) => !session.isClosed && matches(session.identity));
+  const end = (why: 'revoked' | 'disconnected', sessions: readonly Session[], code: CloseName): void => {
+    if (sessions.length === 0) return;
+    parts.onClosed(why, sessions.length);
+    close(sessions, code);
+  };
+  return (entries: readonly ControlEntry[]): void => {
+    if (entries.some((entry): entry is Revocation => entry.kind === 'revocation')) {
+      end(
+        'revoked',
+        open((identity) => parts.isRevoked(subjectOfIdentity(identity))),
+        'REVOKED',
+      );
+    }
+    for (const entry of entries) {
+      if (entry.kind !== 'disconnect') continue;
+      end(
+        'disconnected',
+        open((identity) => isTarget(entry, identity, parts.nodeId)),
+        entry.code,
+      );
+    }
+  };
+};

@@ -1,0 +1,110 @@
+import { type ControlEntry, type Disconnect, type Identity, RevocationIndex, type Session } from '@replyx/core';
+import { fakeClock } from '@replyx/testkit';
+import { describe, expect, it } from 'vitest';
+import { createSessionCloser } from '../src/control/session-closer.js';
+
+const identity = (rest: Partial<Identity> = {}): Identity => ({
+  connectionId: 'c',
+  dialogId: 'd',
+  kind: 'site',
+  tenant: 't',
+  member: { role: 'user', id: 'v', publicId: 'v' },
+  issuedAt: 100,
+  expiresAtMs: 1,
+  tokenIds: ['j'],
+  ...rest,
+});
+const named = (sub: string, rest: Partial<Identity> = {}): Identity =>
+  identity({ member: { role: 'user', id: sub, publicId: sub }, ...rest });
+
+const world = (identities: readonly Identity[]) => {
+  const clock = fakeClock();
+  const closed: [number, string, number][] = [];
+  const told: [string, number][] = [];
+  const sessions = identities.map((one, index) => {
+    const session = {
+      identity: one,
+      isClosed: false,
+      close: (code: string, delayMs: number) => {
+        session.isClosed = true;
+        closed.push([index, code, delayMs]);
+      },
+    };
+    return session;
+  });
+  const index = new RevocationIndex();
+  const apply = createSessionCloser({
+    sessions: () => sessions as unknown as Session[],
+    isRevoked: (subject) => index.match(subject, 0) !== undefined,
+    nodeId: 'node-1',
+    clock,
+    delayMs: () => 700,
+    onClosed: (why, count) => told.push([why, count]),
+  });
+  const come = (...entries: readonly ControlEntry[]): void => {
+    for (const entry of entries) if (entry.kind === 'revocation') index.add(entry);
+    apply(entries);
+  };
+  return { clock, closed, told, come };
+};
+
+const revoked = (jti: string): ControlEntry => ({
+  kind: 'revocation',
+  id: jti,
+  rule: { by: 'jti', jti },
+  createdMs: 0,
+  expiresMs: 1,
+});
+const disconnect = (target: Disconnect['target'], code: Disconnect['code'] = 'GOING_AWAY'): ControlEntry => ({
+  kind: 'disconnect',
+  target,
+  code,
+});
+
+describe('what comes over the control stream', () => {
+  it('closes the connections that fall by it with 4005, each once', () => {
+    const { come, closed, told } = world([
+      identity({ tokenIds: ['a'] }),
+      identity({ tokenIds: ['b', 'parent'] }),
+      identity({ tokenIds: ['c'] }),
+    ]);
+    come(revoked('a'), revoked('parent'), revoked('a'));
+    expect(closed).toEqual([
+      [0, 'REVOKED', 0],
+      [1, 'REVOKED', 0],
+    ]);
+    expect(told).toEqual([['revoked', 2]]);
+    come(revoked('a'), { kind: 'lifted', id: 'x', of: 'ban', createdMs: 0, expiresMs: 1 });
+    expect(closed).toHaveLength(2);
+  });
+
+  const people = [named('v'), named('v', { tenant: 'u', dialogId: 'e' }), named('w', { connectionId: 'c2' })];
+  it.each<[Disconnect['target'], number[]]>([
+    [{ sub: 'v' }, [0, 1]],
+    [{ sub: 'v', tenant: 'u' }, [1]],
+    [{ dialogId: 'd' }, [0, 2]],
+    [{ connectionId: 'c2' }, [2]],
+    [{ nodeId: 'node-1' }, [0, 1, 2]],
+    [{ nodeId: 'node-2' }, []],
+    [{ sub: 'x' }, []],
+    [{}, []],
+  ])('disconnects %j', (target, who) => {
+    const { come, closed } = world(people);
+    come(disconnect(target));
+    expect(closed).toEqual(who.map((index) => [index, 'GOING_AWAY', 0]));
+  });
+
+  it('tells those how long to wait who are to wait', () => {
+    const { come, closed } = world([identity()]);
+    come(disconnect({ nodeId: 'node-1' }, 'SERVICE_RESTART'));
+    expect(closed).toEqual([[0, 'SERVICE_RESTART', 700]]);
+  });
+
+  it('lets the others be served between batches', () => {
+    const { come, closed, told, clock } = world(Array.from({ length: 1_200 }, () => identity()));
+    come(revoked('j'));
+    expect([closed.length, told]).toEqual([500, [['revoked', 1_200]]]);
+    clock.advance(0);
+    expect(closed).toHaveLength(1_200);
+  });
+});
