@@ -25,13 +25,13 @@ const maskedBy = (address: Address, bits: number): Address =>
  * everything narrower than a /64, is banned as its /64: addresses are counted so.
  */
 export const readBanNetwork = (text: string): BanNetworkResult => {
+  if (text.includes('.') && text.includes(':') && text.includes('/')) {
+    return { ok: false, why: 'is an IPv4 network written as IPv6: write its four decimal parts' };
+  }
   const parsed = text === text.trim() ? parseNetwork(text) : undefined;
   if (parsed === undefined) return { ok: false, why: 'is not an address or a network in CIDR notation' };
   const [address, bits] = parsed;
   const kind = address.kind();
-  if (kind === 'ipv4' && text.includes(':') && text.includes('/')) {
-    return { ok: false, why: 'is an IPv4 network written as IPv6: write its four decimal parts' };
-  }
   if (bits < WIDEST[kind]) return { ok: false, why: `is wider than /${WIDEST[kind]}` };
   const base = maskedBy(address, bits);
   if (base.toString() !== address.toString()) {
