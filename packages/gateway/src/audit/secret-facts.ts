@@ -4,10 +4,11 @@ import type { Env, ReadFile } from '../config/setting-reader.js';
 import type { KeyFacts, SecretFacts, SecretSource } from './facts.js';
 
 const NAMED = /^[\w-]{1,64}:(.*)$/s;
+/** None so short that a random value would hold one: six letters are met once in twenty million. */
 const WORDS =
-  /secret|example|passw[o0]rd|change.?me|default|qwerty|letmein|replyx|s3cr3t|sample|dummy|foo.?bar|deadbeef|(.)\1{5}/i;
+  /secret|example|passw[o0]rd|change.?me|default|qwerty|letmein|replyx|s3cr3t|sample|foo.?bar|deadbeef|(.)\1{7}/i;
 /** Words with something between them, as people make long secrets. */
-const PHRASE = /^[A-Za-z]+([-_. ][A-Za-z]+){2,}\d{0,4}$/;
+const PHRASE = /^[A-Z]?[a-z]+([-_. ][A-Z]?[a-z]+){2,}\d{0,4}$/;
 
 /** The shortest text of which a value is a repetition. */
 const unitOf = (value: string): string => {
