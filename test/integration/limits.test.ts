@@ -165,7 +165,7 @@ describe('the PROXY protocol', () => {
         resolve(
           /"type":"connected"/.test(received)
             ? 'joined'
-            : (/"code":(\d+)|HTTP\/1.1 (\d+)/.exec(received)?.slice(1).join('') ?? ''),
+            : (/"code":(\d+)/.exec(received)?.[1] ?? received.slice('HTTP/1.1 '.length).slice(0, 3)),
         );
       });
     });

@@ -72,8 +72,10 @@ export const run = async (args: readonly string[], io: CommandIo): Promise<numbe
   const config = readOrFail(io);
   const logger = createLogger(config.logLevel, config.node.id);
   const node = await startConfigured(config, io, logger);
+  // Before anybody hears that it listens: a signal that comes at once is to drain, too.
+  const stopping = stopRequested(() => node.hurry());
   logger.info({ port: node.port, internal_port: node.internalPort, host: config.listen.public.host }, 'listening');
-  const reason = await stopRequested(() => node.hurry());
+  const reason = await stopping;
   logger.info({ reason }, 'draining');
   const deadline = setTimeout(() => {
     logger.error('drain_deadline_missed');
