@@ -43,7 +43,8 @@ export const writeAnswer = (res: HttpResponse, answer: HttpAnswer, close = false
     res.writeHeader('X-Content-Type-Options', 'nosniff');
     for (const [name, value] of Object.entries(answer.headers ?? {})) res.writeHeader(name, value);
     if (close) res.writeHeader('Connection', 'close');
-    if (answer.status === 204) res.endWithoutBody(undefined, close);
+    // An `undefined` length is written as 2^63, and a client that believes it waits for the body.
+    if (answer.status === 204 && !close) res.endWithoutBody();
     else res.end(answer.body, close);
   });
 };
