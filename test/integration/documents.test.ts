@@ -21,6 +21,9 @@ const BODIES: Readonly<Record<string, unknown>> = {
   sendEvent: { type: 'event', name: 'n', data: 1 },
   putDialog: DIALOG,
   putAssistant: ASSISTANT,
+  revoke: { jti: 'nobody' },
+  ban: { network: '198.51.100.7', ttl_seconds: 60 },
+  disconnect: { connection_id: 'nobody' },
 };
 
 let world: World;
@@ -68,6 +71,7 @@ const call = async (
   const contentType = response.headers.get('content-type') ?? '';
   const parsed = text === '' ? undefined : /[/+]json/.test(contentType) ? JSON.parse(text) : text;
   const { status } = response;
+  if (status === 204) expect(response.headers.get('content-length')).toBeNull();
   expect([operation.id, http.answer(operation, { status, contentType, body: parsed })]).toEqual([
     operation.id,
     undefined,
@@ -142,6 +146,18 @@ describe('the internal listener answers as its OpenAPI document says', () => {
         '/v1/tokens',
         { type: 'visitor', sub: 'v', tenant: 't', assistant_id: 'a', dialog_id: 'd', kind: 'widget' },
       ],
+      [201, 'post', '/v1/revocations', { jti: 'nobody' }],
+      [201, 'post', '/v1/revocations', { sub: 'nobody', tenant: 't', issued_before: 1.5, ttl_seconds: 60 }],
+      [201, 'post', '/v1/revocations', { sub: 'nobody' }],
+      [201, 'post', '/v1/revocations', { assistant_id: 'nothing', below_version: 3 }],
+      [201, 'post', '/v1/revocations', { dialog_id: 'nothing' }],
+      [200, 'get', '/v1/revocations'],
+      [200, 'get', '/v1/revocations?limit=2'],
+      [201, 'post', '/v1/bans', { network: '198.51.100.0/24', ttl_seconds: 60, reason: 'why not' }],
+      [201, 'post', '/v1/bans', { network: '2001:db8::1', ttl_seconds: 60 }],
+      [200, 'get', '/v1/bans'],
+      [202, 'post', '/v1/disconnect', { sub: 'nobody', tenant: 't', code: 'AUTH_EXPIRED' }],
+      [202, 'post', '/v1/disconnect', { node_id: 'nobody', code: 1012 }],
       [200, 'get', '/v1/cluster'],
       [200, 'get', '/v1/openapi.json'],
       [200, 'get', '/v1/asyncapi.json'],
@@ -149,6 +165,10 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       [200, 'get', '/readyz'],
       [200, 'get', '/metrics'],
     ]);
+    for (const path of ['/v1/revocations', '/v1/bans']) {
+      const { body } = await call('get', path);
+      await expectAll([[204, 'delete', `${path}/${Object.values<{ id: string }[]>(body)[0]?.[0]?.id}`]]);
+    }
     const visitor = await joinVisitor(at(world.nodes, 0), 'api', { claims: { name: 'Vera' } });
     const operator = await joinOperator(at(world.nodes, 1), 'api');
     expect((await call('get', '/v1/dialogs/api/presence')).body.count).toBe(2);
@@ -178,6 +198,12 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     ['post', '/v1/dialogs/api/events', { type: 'event', name: 'n' }],
     ['put', '/v1/dialogs/api', { tenant: 't' }],
     ['put', '/v1/assistants/a', { tenant: 't', limits: { other: 1 } }],
+    ['post', '/v1/revocations', {}],
+    ['post', '/v1/revocations', { jti: 'a', sub: 'b' }],
+    ['post', '/v1/revocations', { sub: 'b', issued_before: 1_767_225_600_000 }],
+    ['post', '/v1/bans', { network: '198.51.100.7' }],
+    ['post', '/v1/disconnect', { code: 1001 }],
+    ['post', '/v1/disconnect', { sub: 'b', code: 4010 }],
     ['post', '/v1/tokens', { type: 'root' }],
     ['post', '/v1/tokens', { type: 'operator', sub: 'o', tenant: 't', role: 'r', exp: 1 }],
   ];
@@ -191,6 +217,9 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     await expectAll([
       [400, 'get', '/v1/dialogs/api/messages?limit=0'],
       [400, 'get', '/v1/dialogs/api/messages?before=1&after=1'],
+      [400, 'get', '/v1/revocations?limit=0'],
+      [400, 'get', '/v1/bans?after=x'],
+      [400, 'post', '/v1/bans', { network: '0.0.0.0/0', ttl_seconds: 60 }],
     ]);
     for (const operation of http.operations.filter((one) => isInternal(one) && one.path.includes('{'))) {
       // A `put` makes what is unknown: only an id that is none is not found.

@@ -37,7 +37,7 @@ const keyOf = async (end: string): Promise<string> => {
   return key;
 };
 
-test('every key has a lifetime but those of the directory', async () => {
+test('every key has a lifetime but those of the directory and of the control plane, which are bounded', async () => {
   const node = await world.open();
   const claim = { tenant: 't', directory: 'open' } as const;
   await node.membership.beat(nodeInfo(world.incarnationOf(node)));
@@ -75,7 +75,7 @@ test('every key has a lifetime but those of the directory', async () => {
   const found = await ttls();
   expect(found.size).toBeGreaterThan(15);
   const lasting = [...found].filter(([, ttl]) => ttl === -1).map(([key]) => key.replace(/^\{p\d+\}/, '{p}'));
-  expect(lasting.sort()).toEqual(['{a:bot}', `{p}:d:${known}:meta`]);
+  expect(lasting.sort()).toEqual(['{ctl}:assistants', '{ctl}:epoch', '{ctl}:log', `{p}:d:${known}:meta`]);
 });
 
 describe('meta', () => {
