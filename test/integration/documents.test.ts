@@ -2,7 +2,13 @@ import {
   connect,
   dial,
   nowSeconds,
+  openEvents,
+  siteToken,
   TEST_API_KEY,
+  TEST_ASSISTANT,
+  TEST_DOMAIN,
+  TEST_ORIGIN,
+  TEST_TENANT,
   type TestClient,
   until,
   upgradeStatus,
@@ -49,21 +55,30 @@ afterAll(async () => {
 });
 
 interface CallOptions {
+  /** The API key, or the token. */
   readonly key?: string | null;
   readonly node?: number;
+  readonly origin?: string;
 }
 
-/** A call of the internal listener, held against the document: the answer always, the request by how it was answered. */
+const SOCKET = /^\/ws\//;
+const PUBLIC = /^\/(api|widget)\//;
+const httpUrlOf = (node: number): string => at(world.nodes, node).wsUrl.replace('ws:', 'http:');
+
+/** A call of either listener, held against the document: the answer always, the request by how it was answered. */
 const call = async (
   method: string,
   path: string,
   body?: unknown,
-  { key = TEST_API_KEY, node = 0 }: CallOptions = {},
+  { key = TEST_API_KEY, node = 0, origin }: CallOptions = {},
 ) => {
   const operation = http.operationOf(method, path.split('?')[0] ?? path);
-  const response = await fetch(new URL(path, at(world.nodes, node).internalUrl), {
+  const response = await fetch(new URL(path, PUBLIC.test(path) ? httpUrlOf(node) : at(world.nodes, node).internalUrl), {
     method,
-    headers: key === null ? {} : { authorization: `Bearer ${key}` },
+    headers: {
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(origin === undefined ? {} : { origin }),
+    },
     signal: AbortSignal.timeout(30_000),
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
@@ -111,7 +126,13 @@ const checkFrames = (kind: Kind, client: TestClient): void => {
 };
 
 const pathOf = ({ path }: Operation, id: string): string => path.replace(/\{\w+\}/g, id);
-const isInternal = ({ path }: Operation): boolean => !path.startsWith('/ws/');
+const isSocket = ({ path }: Operation): boolean => SOCKET.test(path);
+const isPublic = ({ path }: Operation): boolean => PUBLIC.test(path);
+const isInternal = (operation: Operation): boolean => !isSocket(operation) && !isPublic(operation);
+
+const KINDS = ['site', 'widget'] as const;
+const originOf = (kind: (typeof KINDS)[number], node = 0): string => (kind === 'site' ? TEST_ORIGIN : httpUrlOf(node));
+const SESSION = { secret: `${'d'.repeat(42)}A` };
 
 describe('the internal listener answers as its OpenAPI document says', () => {
   it('without a key', async () => {
@@ -233,6 +254,86 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       const big = `{"text":"${'x'.repeat(300_000)}"}`;
       expect((await call(operation.method, pathOf(operation, 'api'), big)).status).toBe(413);
     }
+  });
+});
+
+describe('the public listener answers as its OpenAPI document says', () => {
+  const assistant = (id: string, record = {}) =>
+    call('put', `/v1/assistants/${id}`, { tenant: TEST_TENANT, allowed_domains: [TEST_DOMAIN], ...record });
+
+  it.each(KINDS)('a visitor of the kind %s', async (kind) => {
+    await assistant(TEST_ASSISTANT);
+    await assistant('newer', { widget_version: 2 });
+    const origin = originOf(kind);
+    const expectEach = async (
+      calls: readonly (readonly [number, string, string, unknown, string | null, string?])[],
+    ) => {
+      for (const [status, method, path, body, key, from = origin] of calls) {
+        const seen = (await call(method, path, body, { key, origin: from })).status;
+        expect([method, path, seen]).toEqual([method, path, status]);
+      }
+    };
+    const sessions = `/api/${kind}/sessions`;
+    await expectEach([
+      [201, 'post', sessions, { ...SESSION, name: 'Vera' }, siteToken()],
+      [400, 'post', sessions, { ...SESSION, extra: 1 }, siteToken()],
+      [401, 'post', sessions, SESSION, null],
+      [401, 'post', sessions, SESSION, siteToken({ exp: nowSeconds() - 1 })],
+      [403, 'post', sessions, SESSION, siteToken(), 'https://other.example'],
+      [403, 'post', sessions, SESSION, siteToken({ assistant_id: 'newer' })],
+      [404, 'post', sessions, SESSION, siteToken({ assistant_id: 'unknown' })],
+      [413, 'post', sessions, { ...SESSION, name: 'x'.repeat(20_000) }, siteToken()],
+    ]);
+    const { dialog_id: dialogId, visitor_id: visitorId } = (
+      await call('post', sessions, SESSION, { key: siteToken(), origin })
+    ).body;
+    const claims = { dialog_id: dialogId, sub: visitorId, kind };
+    const token = visitorToken(claims);
+    const old = visitorToken({ ...claims, exp: nowSeconds() - 1 });
+    const place = `/api/${kind}/dialogs/${dialogId}`;
+    const message = { id: '1', text: 'Hello', meta: { a: 1 } };
+    await expectEach([
+      [201, 'post', `${place}/messages`, message, token],
+      [201, 'post', `${place}/messages`, message, token],
+      [409, 'post', `${place}/messages`, { id: '1', text: 'Other' }, token],
+      [400, 'post', `${place}/messages`, { text: 'No id' }, token],
+      [413, 'post', `${place}/messages`, { id: '2', text: 'x'.repeat(140_000) }, token],
+      [200, 'get', `${place}/messages?limit=1`, undefined, token],
+      [400, 'get', `${place}/messages?before=1&after=1`, undefined, token],
+    ]);
+    for (const [method, path, body] of [
+      ['post', 'messages', message],
+      ['get', 'messages', undefined],
+      ['get', 'events', undefined],
+    ] as const) {
+      await expectEach([
+        [401, method, `${place}/${path}`, body, null],
+        [401, method, `${place}/${path}`, body, old],
+        [403, method, `${place}/${path}`, body, token, 'https://other.example'],
+        [404, method, `/api/${kind}/dialogs/other/${path}`, body, token],
+        [404, method, `/api/${kind}/dialogs/a%20b/${path}`, body, token],
+      ]);
+    }
+    const operation = http.operationOf('get', `${place}/events`);
+    const stream = await openEvents({ url: `${httpUrlOf(0)}${place}/events`, token, origin });
+    const contentType = String(stream.headers['content-type']);
+    expect(http.answer(operation, { status: stream.status, contentType, body: 'data: …' })).toBeUndefined();
+    seenAnswers.add(`${operation.id} ${stream.status}`);
+    await stream.waitFor('presence');
+    expect(stream.frames.flatMap((frame) => frames.fromServer(kind, frame) ?? [])).toEqual([]);
+    stream.abort();
+    const record = { tenant: TEST_TENANT, assistant_id: TEST_ASSISTANT, visitor_id: visitorId, closed: true };
+    await call('put', `/v1/dialogs/${dialogId}`, record);
+    await expectEach([[409, 'post', `${place}/messages`, { id: '2', text: 'Late' }, token]]);
+    await call('delete', `/v1/dialogs/${dialogId}`);
+  });
+
+  it('the hosted page', async () => {
+    for (const [status, id] of [
+      [200, TEST_ASSISTANT],
+      [404, 'unknown'],
+    ] as const)
+      expect((await call('get', `/widget/${id}`, undefined, { key: null })).status).toBe(status);
   });
 });
 
@@ -418,6 +519,18 @@ describe('trouble', () => {
         expect([operation.id, status]).toEqual([operation.id, 503]);
       }),
     );
+    for (const kind of KINDS) {
+      const origin = originOf(kind);
+      const session = await call('post', `/api/${kind}/sessions`, SESSION, { key: siteToken(), origin });
+      expect(session.status).toBe(503);
+      const key = visitorToken({ dialog_id: 'd', kind });
+      for (const [method, body] of [
+        ['get', undefined],
+        ['post', { id: '1', text: 'lost?' }],
+      ] as const)
+        expect((await call(method, `/api/${kind}/dialogs/d/messages`, body, { key, origin })).status).toBe(503);
+    }
+    expect((await call('get', `/widget/${TEST_ASSISTANT}`, undefined, { key: null })).status).toBe(503);
     await until(async () => (await call('get', '/readyz')).status === 503, { what: 'the node to be unready' });
     await visitor.terminate();
     checkFrames('site', visitor);
@@ -438,7 +551,7 @@ describe('trouble', () => {
       refusals.push(operation.id);
       return status;
     };
-    const sockets = http.operations.filter((one) => !isInternal(one));
+    const sockets = http.operations.filter(isSocket);
     for (const operation of sockets) {
       expect(await refuse(pathOf(operation, 'a%20b'))).toBe(404);
       expect(await refuse(pathOf(operation, 'd'), { 'Sec-WebSocket-Version': '12' })).toBe(426);
@@ -451,6 +564,13 @@ describe('trouble', () => {
     const stopped = at(world.processes, 1).stop();
     for (const operation of sockets)
       await until(async () => (await refuse(pathOf(operation, 'd'))) === 503, { what: 'the drain' });
+    for (const kind of KINDS) {
+      const key = visitorToken({ dialog_id: 'd', kind });
+      const origin = originOf(kind, 1);
+      expect((await call('get', `/api/${kind}/dialogs/d/events`, undefined, { key, node: 1, origin })).status).toBe(
+        503,
+      );
+    }
     expect((await visitor.closed).code).toBe(1012);
     await stopped;
     checkFrames('site', visitor);
@@ -459,8 +579,15 @@ describe('trouble', () => {
 });
 
 describe('the documents hold nothing that was not seen', () => {
+  /** By an address, a limit or a revocation: any public route may be refused so, and none of them is under test here. */
+  const BY_GUARDS = / (not_allowed|rate_limited|revoked)$/;
+
   it('no answer but `internal`, which only a bug gives', () => {
-    const named = http.operations.flatMap(({ id, answers }) => answers.map((answer) => `${id} ${answer}`));
+    const named = http.operations.flatMap((operation) =>
+      operation.answers
+        .filter((answer) => !isPublic(operation) || !BY_GUARDS.test(answer))
+        .map((answer) => `${operation.id} ${answer}`),
+    );
     expect(named.filter((answer) => !seenAnswers.has(answer) && !answer.endsWith(' 500 internal'))).toEqual([]);
   });
 

@@ -12,6 +12,8 @@ export interface ParsedOrigin {
 }
 
 const SHAPE = /^(https?):\/\/([^\s/?#@\\%:*[\]]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/iu;
+/** What a host is made of once it is canonical: nothing that could end its place in a header or in a list. */
+const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 const MAX_CHARS = 300;
 
@@ -22,7 +24,7 @@ const canonicalHost = (host: string): string | undefined => {
   try {
     const { hostname } = new URL(`http://${host}`);
     const plain = withoutDot(hostname);
-    if (plain === '' || plain.split('.').includes('')) return undefined;
+    if (!HOST.test(plain) || plain.split('.').includes('')) return undefined;
     // The URL parser reads numbers as addresses; a browser never sends them so.
     if (IPV4.test(plain) && plain !== withoutDot(host)) return undefined;
     return plain;

@@ -72,7 +72,16 @@ describe('frame-ancestors', () => {
   });
 
   it("is 'none' where there are none, and lets nothing of an entry into the header", () => {
-    for (const domains of [[], ['*'], [''], ["x; script-src 'unsafe-inline'"], ['a b'], ['a\r\nb']]) {
+    for (const domains of [
+      [],
+      ['*'],
+      [''],
+      ["x; script-src 'unsafe-inline'"],
+      ['a b'],
+      ['a.example,b.example'],
+      ['x;sandbox'],
+      ['a\r\nb'],
+    ]) {
       expect(frameAncestors(domains)).toBe("'none'");
     }
   });

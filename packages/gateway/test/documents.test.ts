@@ -83,7 +83,7 @@ it('every schema is one that a strict validator takes', () => {
 });
 
 it('the table of public routes holds what is served, each once', () => {
-  const servedPublicly = publicRoutes({ ...(nothing as object), origins: {}, events: {} } as never);
+  const servedPublicly = publicRoutes({ origins: {}, events: {} } as never);
   const described = servedPublicly.filter(({ endpoint }) => endpoint !== 'asset');
   expect(described.map(nameOf).sort()).toEqual(PUBLIC_ROUTES.map(nameOf).sort());
   const ids = [...PUBLIC_ROUTES, ...Object.values(ROUTES)].map(({ id }) => id);

@@ -1,0 +1,150 @@
+import { DomainIndex } from '@replyx/core';
+import { rawRequest } from '@replyx/testkit';
+import { afterEach, describe, expect, it } from 'vitest';
+import { json } from '../src/http/http.js';
+import { createOriginJudge } from '../src/public/cors.js';
+import type { Guards, PublicRequest, PublicRoute } from '../src/public/public-http.js';
+import { VISITOR_ROUTES } from '../src/public/route-table.js';
+import { listen } from '../src/uws/listen.js';
+import { type TemplatedApp, uws } from '../src/uws/module.js';
+import { servePublic } from '../src/uws/public-app.js';
+
+const ORIGIN = 'https://a.example';
+const SESSIONS = '/api/site/sessions';
+
+const opened: TemplatedApp[] = [];
+afterEach(() => {
+  for (const app of opened.splice(0)) app.close();
+});
+
+const open = async (guards: Partial<Guards>, handle: PublicRoute['handle'] = () => json(201, {})) => {
+  const app = uws.App();
+  opened.push(app);
+  const seen = { handled: 0, bugs: [] as unknown[], answers: [] as string[], cors: [] as string[] };
+  const domains = new DomainIndex();
+  domains.put('bot', ['a.example']);
+  servePublic(app, {
+    routes: [
+      {
+        ...VISITOR_ROUTES.site.session,
+        handle: (call) => {
+          seen.handled += 1;
+          return handle(call);
+        },
+      },
+    ],
+    guards: { screen: () => undefined, limit: async () => undefined, ...guards },
+    judgeOrigin: createOriginJudge({ directory: 'strict', domains, origins: { cors: [], widget: [] } }),
+    widgetOrigins: [],
+    onAnswer: (route, status) => seen.answers.push(`${route} ${status}`),
+    onCors: (...labels) => seen.cors.push(labels.join(' ')),
+    onBlockedPreflight: () => {},
+    onBug: (error) => seen.bugs.push(error),
+    deadlineMs: 200,
+  });
+  const { port } = await listen(app, '127.0.0.1', 0);
+  const post = (headers: Record<string, string | readonly string[]> = {}, body = '{}') =>
+    rawRequest(`http://127.0.0.1:${port}${SESSIONS}`, {
+      method: 'POST',
+      headers: { Origin: ORIGIN, ...headers },
+      body,
+    });
+  return { url: `http://127.0.0.1:${port}`, post, seen };
+};
+
+describe('the guards', () => {
+  it.each([
+    [403, 'not_allowed'],
+    [429, 'rate_limited'],
+    [503, 'unavailable'],
+  ] as const)('refuse with %d before anything is done, close, and let a known page read it', async (status, code) => {
+    for (const guards of [
+      { screen: () => ({ status, reason: 'test', retryAfterMs: 1_500 }) },
+      { limit: async () => ({ status, reason: 'test', retryAfterMs: 1_500 }) },
+    ]) {
+      const { post, seen } = await open(guards);
+      const answer = await post();
+      expect([answer.status, answer.ended, JSON.parse(answer.body).code]).toEqual([status, true, code]);
+      expect(answer.headers).toMatchObject({
+        connection: 'close',
+        'retry-after': '2',
+        'access-control-allow-origin': ORIGIN,
+        vary: 'Origin',
+      });
+      expect(answer.body).not.toContain('test');
+      expect((await post({ Origin: 'https://b.example' })).headers['access-control-allow-origin']).toBeUndefined();
+      expect(seen.handled).toBe(0);
+      expect(seen.cors).toEqual([`sessions a.example ${status}`, `sessions other ${status}`]);
+    }
+  });
+
+  it("are told who asks for what: the address, the proxies' headers in full, and whether it is a preflight", async () => {
+    const asked: PublicRequest[] = [];
+    const { url, post } = await open({
+      screen: (request) => {
+        asked.push(request);
+        return undefined;
+      },
+    });
+    await post({ 'X-Forwarded-For': ['1.1.1.1', '2.2.2.2'], 'X-Real-IP': '3.3.3.3' });
+    const headers = { Origin: ORIGIN, 'Access-Control-Request-Method': 'POST' };
+    await rawRequest(`${url}${SESSIONS}?token=secret`, { method: 'OPTIONS', headers });
+    await rawRequest(`${url}/nothing`);
+    const of = { peer: new Uint8Array([127, 0, 0, 1]), forwardedFor: undefined, realIp: undefined };
+    expect(asked).toEqual([
+      {
+        endpoint: 'sessions',
+        isPreflight: false,
+        path: SESSIONS,
+        peer: of.peer,
+        forwardedFor: '1.1.1.1, 2.2.2.2',
+        realIp: '3.3.3.3',
+      },
+      { ...of, endpoint: 'sessions', isPreflight: true, path: SESSIONS },
+      { ...of, endpoint: 'other', isPreflight: false, path: '/nothing' },
+    ]);
+  });
+});
+
+describe('a request', () => {
+  it('that takes too long is answered for the time being', async () => {
+    const { post, seen } = await open({}, () => new Promise(() => {}));
+    const answer = await post();
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'unavailable']);
+    expect(seen.bugs).toEqual([]);
+  });
+
+  it('whose body never comes is answered, and cut', async () => {
+    const { post, seen } = await open({});
+    const answer = await post({ 'Content-Length': '100' });
+    expect([answer.status, answer.ended, seen.handled]).toEqual([503, true, 0]);
+  });
+
+  it('whose handler fails is answered without a word of why', async () => {
+    const { post, seen } = await open({}, () => {
+      throw new Error('inner workings');
+    });
+    const answer = await post();
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([500, 'internal']);
+    expect(answer.body).not.toContain('workings');
+    expect(seen.bugs).toHaveLength(1);
+  });
+
+  it('has a body of its own bound, to the byte', async () => {
+    const { post, seen } = await open({});
+    expect((await post({}, 'x'.repeat(16_384))).status).toBe(201);
+    const answer = await post({}, 'x'.repeat(16_385));
+    expect([answer.status, answer.ended, seen.handled]).toEqual([413, true, 1]);
+  });
+
+  it('may read its answer where its credential allows the origin that no assistant has', async () => {
+    const { post } = await open({}, (call) => {
+      call.grantOrigin();
+      return json(201, {});
+    });
+    const answer = await post({ Origin: 'https://late.example' });
+    expect(answer.headers['access-control-allow-origin']).toBe('https://late.example');
+    for (const origin of ['null', 'https://a.example, https://b.example'])
+      expect((await post({ Origin: origin })).headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
