@@ -9,10 +9,11 @@
 
 local now = nowMs()
 local windowMs = tonumber(ARGV[2])
-if tonumber(ARGV[1]) > 0 then
-  bucketsAdd(KEYS[1], windowMs, ARGV[1], now)
+local points = tonumber(ARGV[1])
+local score, oldest = bucketsNow(KEYS[1], windowMs, now)
+if points > 0 then
+  bucketsAdd(KEYS[1], windowMs, points, now, oldest)
 end
-local score = bucketsNow(KEYS[1], windowMs, now)
 
 -- A few of each are enough: where one has as many as are counted there are that many, else its are all here.
 local most = tonumber(ARGV[3])
@@ -29,4 +30,4 @@ for i = 3, #KEYS do
     break
   end
 end
-return { score, math.min(users, most), remembered(KEYS[2], now) }
+return { score + points, math.min(users, most), remembered(KEYS[2], now) }

@@ -8,6 +8,7 @@
 
 local now = nowMs()
 local refused, wait = nil, 0
+local oldest = {}
 for i = 1, #KEYS do
   local limit, windowMs, cost = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), math.max(1, tonumber(ARGV[4 * i]))
   local its
@@ -16,7 +17,7 @@ for i = 1, #KEYS do
   elseif ARGV[4 * i - 3] == 'l' then
     its = listWait(KEYS[i], limit, windowMs, cost, now)
   else
-    its = bucketsWait(KEYS[i], limit, windowMs, cost, now)
+    its, oldest[i] = bucketsWait(KEYS[i], limit, windowMs, cost, now)
   end
   if its > wait then
     refused, wait = i, its
@@ -31,7 +32,7 @@ for i = 1, #KEYS do
     if ARGV[4 * i - 3] == 'l' then
       listAdd(KEYS[i], limit, windowMs, cost, now)
     else
-      bucketsAdd(KEYS[i], windowMs, cost, now)
+      bucketsAdd(KEYS[i], windowMs, cost, now, oldest[i])
     end
   end
 end

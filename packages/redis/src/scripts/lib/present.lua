@@ -20,7 +20,7 @@ local function cameAs(value)
 end
 
 local function memberOf(value)
-  return string.match(value, '([^\n]*)$')
+  return string.match(value, '^.*\n(.*)$')
 end
 
 -- Whether the user has a live connection besides `except`.
