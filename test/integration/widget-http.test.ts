@@ -506,14 +506,17 @@ describe('CORS', () => {
     const status = async () => (await preflight('/api/site/sessions', 'https://fleeting.example')).status;
     const put = (active: boolean) =>
       api.put('/v1/assistants/fleeting', { tenant: TEST_TENANT, allowed_domains: ['fleeting.example'], active });
+    // Every node hears of a change within a moment.
+    const becomes = (wanted: number) => until(async () => (await status()) === wanted, { what: `a ${wanted}` });
     expect(await status()).toBe(403);
     await put(true);
-    expect(await status()).toBe(204);
+    await becomes(204);
     await put(false);
-    expect(await status()).toBe(403);
+    await becomes(403);
     await put(true);
+    await becomes(204);
     await api.delete('/v1/assistants/fleeting');
-    expect(await status()).toBe(403);
+    await becomes(403);
     expect((await preflight('/api/widget/sessions', httpUrlOf(first()))).status).toBe(204);
     expect((await preflight('/api/widget/sessions', TEST_ORIGIN)).status).toBe(403);
   });

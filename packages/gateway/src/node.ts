@@ -221,6 +221,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     metrics: () => metrics,
     isDraining: () => state.refusing,
     sessionLimitOf: (assistantId) => limitsOf(assistantId).sessions,
+    isControlStale: () => control.isStale,
     banOf: ({ key }) => control.ban(key),
     ban: (network, forMs) => banForScore(backplane.control, network, forMs),
     onBug,
@@ -368,13 +369,14 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         state.draining = true;
         await heartbeat.renew().catch(() => {});
       },
+      // It still listens, and says 503: that is plainer to a balancer than a port that is gone.
       onRefusing: () => {
         state.refusing = true;
-        open.close();
       },
     });
     const drain = async (): Promise<void> => {
       await leave.run();
+      open.close();
       return stops.stop();
     };
     return {

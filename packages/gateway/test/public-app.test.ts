@@ -1,6 +1,7 @@
 import { DomainIndex } from '@replyx/core';
 import { rawRequest } from '@replyx/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { FloodRefusal } from '../src/admission/greeting.js';
 import { json } from '../src/http/http.js';
 import { createOriginJudge } from '../src/public/cors.js';
 import type { Guards, PublicRequest, PublicRoute } from '../src/public/public-http.js';
@@ -11,6 +12,8 @@ import { servePublic } from '../src/uws/public-app.js';
 
 const ORIGIN = 'https://a.example';
 const SESSIONS = '/api/site/sessions';
+
+const WELCOME = { greeting: 'welcome', address: { text: '203.0.113.9', key: '203.0.113.9' } } as const;
 
 const opened: TemplatedApp[] = [];
 afterEach(() => {
@@ -33,7 +36,7 @@ const open = async (guards: Partial<Guards>, handle: PublicRoute['handle'] = () 
         },
       },
     ],
-    guards: { screen: () => undefined, limit: async () => undefined, ...guards },
+    guards: { greet: () => WELCOME, limit: async () => undefined, ...guards },
     judgeOrigin: createOriginJudge({ directory: 'strict', domains, origins: { cors: [], widget: [] } }),
     widgetOrigins: [],
     onAnswer: (route, status) => seen.answers.push(`${route} ${status}`),
@@ -57,51 +60,66 @@ describe('the guards', () => {
     [403, 'not_allowed'],
     [429, 'rate_limited'],
     [503, 'unavailable'],
-  ] as const)('refuse with %d before anything is done, close, and let a known page read it', async (status, code) => {
-    for (const guards of [
-      { screen: () => ({ status, reason: 'test', retryAfterMs: 1_500 }) },
-      { limit: async () => ({ status, reason: 'test', retryAfterMs: 1_500 }) },
-    ]) {
-      const { post, seen } = await open(guards);
-      const answer = await post();
-      expect([answer.status, answer.ended, JSON.parse(answer.body).code]).toEqual([status, true, code]);
-      expect(answer.headers).toMatchObject({
-        connection: 'close',
-        'retry-after': '2',
-        'access-control-allow-origin': ORIGIN,
-        vary: 'Origin',
-      });
-      expect(answer.body).not.toContain('test');
-      expect((await post({ Origin: 'https://b.example' })).headers['access-control-allow-origin']).toBeUndefined();
-      expect(seen.handled).toBe(0);
-      expect(seen.cors).toEqual([`sessions a.example ${status}`, `sessions other ${status}`]);
-    }
+  ] as const)('refuse with %d what was counted, close, and let a known page read it', async (status, code) => {
+    const { post, seen } = await open({ limit: async () => ({ status, reason: 'test', retryAfterMs: 1_500 }) });
+    const answer = await post();
+    expect([answer.status, answer.ended, JSON.parse(answer.body).code]).toEqual([status, true, code]);
+    expect(answer.headers).toMatchObject({
+      connection: 'close',
+      'retry-after': '2',
+      'access-control-allow-origin': ORIGIN,
+      vary: 'Origin',
+    });
+    expect(answer.body).not.toContain('test');
+    expect((await post({ Origin: 'https://b.example' })).headers['access-control-allow-origin']).toBeUndefined();
+    expect(seen.handled).toBe(0);
+    expect(seen.cors).toEqual([`sessions a.example ${status}`, `sessions other ${status}`]);
   });
 
-  it("are told who asks for what: the address, the proxies' headers in full, and whether it is a preflight", async () => {
+  it.each<[FloodRefusal, string | undefined]>([
+    [{ status: 403, reason: 'banned' }, undefined],
+    [{ status: 429, reason: 'limited', retryAfterMs: 1_500 }, '2'],
+  ])('answer a flood with %j and nothing more, before anything of it is read', async (refusal, retryAfter) => {
+    const { post, seen } = await open({ greet: () => ({ greeting: 'refuse', refusal }) });
+    const answer = await post({}, 'no JSON');
+    expect([answer.status, answer.ended, answer.body]).toEqual([refusal.status, true, '']);
+    expect(answer.headers['connection']).toBe('close');
+    expect(answer.headers['retry-after']).toBe(retryAfter);
+    expect([seen.handled, seen.cors]).toEqual([0, []]);
+  });
+
+  it("are told where a request comes from, and the proxies' headers in full", async () => {
+    const seen: unknown[] = [];
+    const { post } = await open({
+      greet: ({ peer, proxied, forwarded }) => {
+        seen.push([[...peer], [...proxied], forwarded()]);
+        return WELCOME;
+      },
+    });
+    await post({ 'X-Forwarded-For': ['1.1.1.1', '2.2.2.2'], 'X-Real-IP': '3.3.3.3' });
+    await post();
+    expect(seen).toEqual([
+      [[127, 0, 0, 1], [], { forwardedFor: '1.1.1.1,2.2.2.2', realIp: '3.3.3.3' }],
+      [[127, 0, 0, 1], [], { forwardedFor: undefined, realIp: undefined }],
+    ]);
+  });
+
+  it('are told who asks for what, and whether it is a preflight', async () => {
     const asked: PublicRequest[] = [];
     const { url, post } = await open({
-      screen: (request) => {
+      limit: async (request) => {
         asked.push(request);
         return undefined;
       },
     });
-    await post({ 'X-Forwarded-For': ['1.1.1.1', '2.2.2.2'], 'X-Real-IP': '3.3.3.3' });
+    await post();
     const headers = { Origin: ORIGIN, 'Access-Control-Request-Method': 'POST' };
     await rawRequest(`${url}${SESSIONS}?token=secret`, { method: 'OPTIONS', headers });
     await rawRequest(`${url}/nothing`);
-    const of = { peer: new Uint8Array([127, 0, 0, 1]), forwardedFor: undefined, realIp: undefined };
+    const { address } = WELCOME;
     expect(asked).toEqual([
-      {
-        endpoint: 'sessions',
-        isPreflight: false,
-        path: SESSIONS,
-        peer: of.peer,
-        forwardedFor: '1.1.1.1, 2.2.2.2',
-        realIp: '3.3.3.3',
-      },
-      { ...of, endpoint: 'sessions', isPreflight: true, path: SESSIONS },
-      { ...of, endpoint: 'other', isPreflight: false, path: '/nothing' },
+      { address, endpoint: 'sessions', isPreflight: false, path: SESSIONS },
+      { address, endpoint: 'sessions', isPreflight: true, path: SESSIONS },
     ]);
   });
 });

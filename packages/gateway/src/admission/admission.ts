@@ -164,8 +164,8 @@ export const admit = async (
     return close('TRY_AGAIN_LATER', 'node_full');
   }
   if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
-  if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
   if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
+  if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
   const taken = await parts.guard.connect(request.address);
   if (taken.status === 'limited') return close('RATE_LIMITED', 'limited', taken.retryAfterMs);
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');

@@ -28,6 +28,8 @@ export interface GatekeeperParts {
   readonly logger: Logger;
   readonly metrics: () => Metrics;
   readonly isDraining: () => boolean;
+  /** What has been revoked of late is not known here: nobody is to be served by a credential that may have fallen. */
+  readonly isControlStale: () => boolean;
   readonly banOf: (address: ClientAddress) => Ban | undefined;
   /** New dialogs that an assistant may have in the window, by its own limit or the node's. */
   readonly sessionLimitOf: (assistantId: string) => number;

@@ -1,5 +1,5 @@
+import type { AddressRefusal } from '../admission/address-guard.js';
 import type { PeerRequest } from '../admission/client-addresses.js';
-import type { FloodRefusal } from '../admission/greeting.js';
 import type { HttpRequest, HttpResponse } from './module.js';
 
 /** All header lines of a name joined with a comma: `getHeader` gives the first of repeated ones only. */
@@ -25,10 +25,10 @@ export const peerOf = (res: HttpResponse, req: HttpRequest): PeerRequest | undef
   };
 };
 
-const FLOOD_STATUS = { 403: '403 Forbidden', 429: '429 Too Many Requests', 503: '503 Service Unavailable' } as const;
+const FLOOD_STATUS = { 403: '403 Forbidden', 429: '429 Too Many Requests' } as const;
 
 /** No body, no frills: this is what an attack is answered. Ends the connection. */
-export const refuseFlood = (res: HttpResponse, refusal: FloodRefusal): void => {
+export const refuseFlood = (res: HttpResponse, refusal: AddressRefusal): void => {
   res.cork(() => {
     res.writeStatus(FLOOD_STATUS[refusal.status]);
     if (refusal.status === 429) res.writeHeader('Retry-After', String(Math.ceil(refusal.retryAfterMs / 1000)));

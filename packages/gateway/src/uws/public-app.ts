@@ -196,8 +196,10 @@ const handle = (res: HttpResponse, req: HttpRequest, place: Place, options: Publ
   }
   const greeting = options.guards.greet(peer);
   if (greeting.greeting === 'refuse') {
-    options.onAnswer(place.path, greeting.refusal.status);
-    refuseFlood(res, greeting.refusal);
+    const { refusal } = greeting;
+    options.onAnswer(place.path, refusal.status);
+    if (refusal.status === 503) writeAnswer(res, problemAnswer(new Problem('unavailable')), true);
+    else refuseFlood(res, refusal);
     return;
   }
   const exchange = new Exchange(res, req, greeting.address, place, options);

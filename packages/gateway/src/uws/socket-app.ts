@@ -123,7 +123,8 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
     const greeting = options.greet(peer);
     if (greeting.greeting === 'refuse') {
       onVerdict(kind, greeting.refusal);
-      refuseFlood(res, greeting.refusal);
+      if (greeting.refusal.status === 503) writeAnswer(res, problemAnswer(new Problem('unavailable')), true);
+      else refuseFlood(res, greeting.refusal);
       return;
     }
     const request = copyUpgrade(req, kind, greeting.address);
