@@ -9,6 +9,7 @@ export * from './guard-ports.js';
 export * from './heartbeat.js';
 export * from './history-page.js';
 export * from './hub.js';
+export * from './locks/index.js';
 export * from './memory/index.js';
 export * from './origin-rule.js';
 export * from './outbox.js';

@@ -3,6 +3,7 @@ import type { Clock, Random } from '../clock.js';
 import type { Backplane, BackplaneOptions, Delivery, TrackRef } from '../ports.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
+import { MemoryLockMaster } from './lock-master.js';
 import { MemoryLog } from './log.js';
 import { MemoryMembership } from './membership.js';
 import { channelOf, MemoryNode } from './node.js';
@@ -31,6 +32,8 @@ const LONGEST_WINDOW_MS = 3_600_000;
 export class MemoryCluster {
   readonly clock: Clock;
   readonly presenceTtlMs: number;
+  /** The one lock master of the cluster's nodes. */
+  readonly lockMaster: MemoryLockMaster;
   /** The store's present run: a `restore` starts a new one, as a restarted Redis does. */
   run = 1;
   data: Data = emptyData();
@@ -44,6 +47,7 @@ export class MemoryCluster {
   constructor(options: MemoryClusterOptions) {
     this.clock = options.clock;
     this.presenceTtlMs = options.presenceTtlMs ?? 3_600_000;
+    this.lockMaster = new MemoryLockMaster(options.clock);
     this.#random = options.random;
   }
 
@@ -74,6 +78,7 @@ export class MemoryCluster {
   flush(): void {
     this.data = emptyData();
     this.#collecting = undefined;
+    this.lockMaster.flush();
   }
 
   snapshot(): MemorySnapshot {
@@ -106,6 +111,7 @@ export class MemoryCluster {
   /** While true every call fails and no delivery arrives; afterwards subscriptions are restored. */
   setOutage(outage: boolean): void {
     this.#outage = outage;
+    this.lockMaster.faults.down = outage;
     for (const node of this.#nodes) this.setDeaf(node.incarnation, outage);
   }
 

@@ -1,5 +1,6 @@
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
+import { describeLockMasterContract, type LockMasterWorld } from './lock-master-contract.js';
 import { describeLogContract } from './log-contract.js';
 import { describeMembershipContract } from './membership-contract.js';
 import { describeRosterContract } from './roster-contract.js';
@@ -9,9 +10,11 @@ export * from './world.js';
 export {
   describeDirectoryContract,
   describeFanoutContract,
+  describeLockMasterContract,
   describeLogContract,
   describeMembershipContract,
   describeRosterContract,
+  type LockMasterWorld,
 };
 
 /** Every port's contract. */
