@@ -17,7 +17,7 @@ interface Master {
   readonly subscriber: Subscriber;
 }
 
-interface SlotRange {
+export interface SlotRange {
   readonly first: number;
   readonly last: number;
   readonly server: HostPort;
@@ -26,10 +26,10 @@ interface SlotRange {
 const FIRST_LOOK_MS = 50;
 const LOOK_AGAIN_MS = 500;
 
-const nameOf = ({ host, port }: HostPort): string => `${host}:${port}`;
+export const nameOf = ({ host, port }: HostPort): string => `${host}:${port}`;
 
 /** The reply of CLUSTER SLOTS: [first, last, [host, port, …] of the master, replicas …]. */
-const parseSlots = (reply: unknown, asked: HostPort): SlotRange[] =>
+export const parseSlots = (reply: unknown, asked: HostPort): SlotRange[] =>
   (reply as [number, number, [Buffer | string | null, number]][]).map(([first, last, [host, port]]) => {
     const named = host === null ? '' : String(host);
     // A node that does not know its own address gives none: it is where it was asked.

@@ -36,7 +36,7 @@ type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 /** An unconnected client that never queues, never repeats a command by itself, and reconnects for ever. */
 export const makeClient = (
   address: RedisAddress,
-  settings: Settings,
+  settings: Pick<Settings, 'commandDeadlineMs' | 'nodeId'>,
   backoff: Backoff,
   purpose: string,
   server?: HostPort,

@@ -1,4 +1,5 @@
 export { openRedisBackplane, type RedisBackplane } from './backplane.js';
 export { BackplaneUnsupported } from './errors.js';
+export { type LockMasterOptions, openLockMasters } from './locks/open-lock-masters.js';
 export type { NoticeDetails, NoticeEvent, RedisBackplaneOptions } from './options.js';
 export { describeAddress, InvalidRedisUrl, parseRedisUrl, type RedisAddress } from './url.js';

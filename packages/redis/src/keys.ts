@@ -29,6 +29,16 @@ export interface DialogKeys {
   idempotency(track: Track, sender: PublicationSender, id: string): string;
 }
 
+/** Every key of one lock, on each lock master. */
+export interface LockKeys {
+  /** The hash tag that they share. */
+  readonly tag: string;
+  readonly holder: string;
+  readonly fence: string;
+  /** There while an attempt under this value is known to be given up. */
+  abandoned(value: string): string;
+}
+
 /** Every key name of the deployment; nothing else builds one. */
 export class Keys {
   readonly partitions: number;
@@ -93,6 +103,17 @@ export class Keys {
 
   assistantSlot(assistantId: string): number {
     return slotOfTag(`a:${assistantId}`);
+  }
+
+  lock(name: string): LockKeys {
+    const tag = `l:${encoded(name)}`;
+    const base = `${this.#prefix}:{${tag}}`;
+    return {
+      tag,
+      holder: `${base}:holder`,
+      fence: `${base}:fence`,
+      abandoned: (value) => `${base}:gone:${value}`,
+    };
   }
 
   get beats(): string {
