@@ -35,8 +35,8 @@ export interface LockKeys {
   readonly tag: string;
   readonly holder: string;
   readonly fence: string;
-  /** There while an attempt under this value is known to be given up. */
-  abandoned(value: string): string;
+  /** There while an acquire of this value may come that was released before. */
+  released(value: string): string;
 }
 
 /** Every key name of the deployment; nothing else builds one. */
@@ -112,7 +112,7 @@ export class Keys {
       tag,
       holder: `${base}:holder`,
       fence: `${base}:fence`,
-      abandoned: (value) => `${base}:gone:${value}`,
+      released: (value) => `${base}:gone:${value}`,
     };
   }
 

@@ -72,8 +72,8 @@ export const LIFETIMES = {
   runsMs: 30 * DAY_MS,
   /** Counters of fences outlive every lock. One that is lost begins again at the time, above where it was. */
   fencesMs: 30 * DAY_MS,
-  /** Marks of abandoned attempts: longer than a command can be on its way. */
-  abandonedMs: 60_000,
+  /** Marks of released values: longer than a command can be on its way. */
+  releasedMs: 30_000,
 } as const;
 
 /** The log is renewed seldom, so its lifetime is set a sixteenth longer than asked for. */

@@ -26,7 +26,7 @@ describe('keys', () => {
       keys.runs,
       keys.lock('dialog:a').holder,
       keys.lock('dialog:a').fence,
-      keys.lock('dialog:a').abandoned('0f'),
+      keys.lock('dialog:a').released('0f'),
     ]).toMatchInlineSnapshot(`
       [
         "rx:{p055}:d:dialog-1:meta",

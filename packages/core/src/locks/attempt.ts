@@ -66,16 +66,15 @@ const giveBack = (
   { answers, final, settled }: Ballot<LockVote>,
 ): void => {
   const goneAtMs = clock.monotonicMs() + ttlMs + AFTERLIFE_MS;
-  const release = (master: LockMaster, abandoned: boolean): void =>
-    reclaimer.reclaim(master, { name, value, abandoned, goneAtMs });
+  const release = (master: LockMaster): void => reclaimer.reclaim(master, { name, value, goneAtMs });
   const isHere = (vote: LockVote | undefined): boolean => vote !== undefined && isGranted(vote);
-  for (const [index, master] of masters.entries()) if (isHere(answers[index])) release(master, false);
+  for (const [index, master] of masters.entries()) if (isHere(answers[index])) release(master);
   void final.then((votes) => {
     for (const [index, master] of masters.entries()) {
       const vote = votes[index];
       if (answers[index] !== undefined || (vote !== undefined && !isGranted(vote))) continue;
-      release(master, vote === undefined);
-      if (vote === undefined) void settled[index]?.then((late) => isHere(late) && release(master, true));
+      release(master);
+      if (vote === undefined) void settled[index]?.then((late) => isHere(late) && release(master));
     }
   });
 };

@@ -12,11 +12,8 @@ export interface LockMaster {
   acquire(request: LockRequest): Promise<LockVote>;
   /** Lets the lock live for `ttlMs` from now. False: this value does not hold it. */
   extend(name: string, value: string, ttlMs: number): Promise<boolean>;
-  /**
-   * Gives the lock up. False: this value did not hold it. Idempotent. `abandoned`: an acquire of this value may still be on its way;
-   * one that arrives later is refused.
-   */
-  release(name: string, value: string, abandoned: boolean): Promise<boolean>;
+  /** Gives the lock up. False: this value did not hold it. Idempotent. An acquire of this value that arrives later is refused. */
+  release(name: string, value: string): Promise<boolean>;
   raiseFence(request: RaiseRequest): Promise<RaiseVote>;
   /** Safe to call twice. */
   close(): Promise<void>;
@@ -36,7 +33,7 @@ export type LockVote =
   /** `fence`: the counter, raised by this step to more than it ever was, and to no less than the store's time in milliseconds. */
   | { readonly status: 'granted'; readonly fence: number }
   | { readonly status: 'held'; readonly owner: string }
-  /** It came too late, or the attempt was abandoned. */
+  /** It came too late, or after its release. */
   | { readonly status: 'refused' };
 
 export interface RaiseRequest {

@@ -92,7 +92,7 @@ export const createLocks = (parts: LocksParts): Locks => {
   const reclaim = (lock: LockRef, from: readonly LockMaster[]): void => {
     const goneAtMs = clock.monotonicMs() + RECLAIM_MS;
     for (const master of from) {
-      reclaimer.reclaim(master, { name: lock.name, value: lock.id, abandoned: false, goneAtMs });
+      reclaimer.reclaim(master, { name: lock.name, value: lock.id, goneAtMs });
     }
   };
 
@@ -143,7 +143,7 @@ export const createLocks = (parts: LocksParts): Locks => {
   const release = async (lock: LockRef): Promise<ReleaseResult> => {
     const ballot = await askAll(
       masters,
-      (master) => master.release(lock.name, lock.id, false),
+      (master) => master.release(lock.name, lock.id),
       isTrue,
       quorum,
       masterDeadlineMs,

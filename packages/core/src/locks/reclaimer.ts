@@ -10,8 +10,6 @@ const STOP_MS = 1_000;
 export interface Reclaim {
   readonly name: string;
   readonly value: string;
-  /** An acquire of the value may still be on its way. */
-  readonly abandoned: boolean;
   /** Monotonic time after which nothing of it can be left. */
   readonly goneAtMs: number;
 }
@@ -51,12 +49,12 @@ export class Reclaimer {
     cancel();
   }
 
-  async #run(master: LockMaster, { name, value, abandoned, goneAtMs }: Reclaim): Promise<void> {
+  async #run(master: LockMaster, { name, value, goneAtMs }: Reclaim): Promise<void> {
     const { clock, masterDeadlineMs } = this.#settings;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       const { answers } = await askAll(
         [master],
-        () => master.release(name, value, abandoned),
+        () => master.release(name, value),
         () => true,
         1,
         masterDeadlineMs,

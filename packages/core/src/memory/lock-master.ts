@@ -23,8 +23,8 @@ interface Holder {
   expiresMs: number;
 }
 
-/** How long an abandoned value is remembered: longer than a call can be on its way. */
-const ABANDONED_MS = 60_000;
+/** How long a released value is remembered: longer than a call can be on its way. */
+const RELEASED_MS = 30_000;
 /** A counter that lies so far behind the time may be forgotten: it would begin again far above. */
 const COUNTER_MS = 3_600_000;
 /** When a caller without an answer gives up; the step may be carried out later all the same. */
@@ -45,7 +45,7 @@ export class MemoryLockMaster {
   readonly #clock: Clock;
   #holders = new Map<string, Holder>();
   #fences = new Map<string, number>();
-  #abandoned = new Map<string, number>();
+  #released = new Map<string, number>();
   #held: (() => void)[] = [];
   #acquires = 0;
 
@@ -70,9 +70,9 @@ export class MemoryLockMaster {
           holder.expiresMs = this.nowMs + ttlMs;
           return true;
         }),
-      release: (name, value, abandoned) =>
+      release: (name, value) =>
         call(() => {
-          if (abandoned) this.#abandoned.set(value, this.nowMs + ABANDONED_MS);
+          this.#released.set(value, this.nowMs + RELEASED_MS);
           return this.#holderOf(name)?.value === value && this.#holders.delete(name);
         }),
       raiseFence: (request) => call(() => this.#raise(request)),
@@ -98,7 +98,7 @@ export class MemoryLockMaster {
   flush(): void {
     this.#holders = new Map();
     this.#fences = new Map();
-    this.#abandoned = new Map();
+    this.#released = new Map();
   }
 
   valueOf(name: string): string | undefined {
@@ -109,7 +109,7 @@ export class MemoryLockMaster {
 
   #acquire({ name, value, owner, ttlMs }: LockRequest, latestMs: number): LockVote {
     if (++this.#acquires % COLLECT_EVERY === 0) this.#collect();
-    if (this.#clock.monotonicMs() > latestMs || this.#abandoned.has(value)) return { status: 'refused' };
+    if (this.#clock.monotonicMs() > latestMs || this.#released.has(value)) return { status: 'refused' };
     const holder = this.#holderOf(name);
     if (holder !== undefined && holder.value !== value) return { status: 'held', owner: holder.owner };
     this.#holders.set(name, { value, owner, expiresMs: this.nowMs + ttlMs });
@@ -144,7 +144,7 @@ export class MemoryLockMaster {
     const { nowMs } = this;
     for (const [name, { expiresMs }] of this.#holders) if (expiresMs <= nowMs) this.#holders.delete(name);
     for (const [name, fence] of this.#fences) if (fence < nowMs - COUNTER_MS) this.#fences.delete(name);
-    for (const [value, untilMs] of this.#abandoned) if (untilMs <= nowMs) this.#abandoned.delete(value);
+    for (const [value, untilMs] of this.#released) if (untilMs <= nowMs) this.#released.delete(value);
   }
 
   async #call<T>(step: () => T): Promise<T> {

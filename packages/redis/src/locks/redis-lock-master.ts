@@ -40,7 +40,7 @@ export class RedisLockMaster implements LockMaster {
       const reply = (await this.#client.run(
         keys.tag,
         LOCK_SCRIPTS.acquire,
-        [keys.holder, keys.fence, keys.abandoned(value)],
+        [keys.holder, keys.fence, keys.released(value)],
         [value, owner, ttlMs, this.#serverTime(server, latestMs), LIFETIMES.fencesMs],
       )) as [string, number, (number | string)?];
       const [status, serverMs, detail] = reply;
@@ -59,15 +59,14 @@ export class RedisLockMaster implements LockMaster {
     return (await this.#client.run(tag, LOCK_SCRIPTS.extend, [holder], [value, ttlMs])) === 1;
   }
 
-  async release(name: string, value: string, abandoned: boolean): Promise<boolean> {
+  async release(name: string, value: string): Promise<boolean> {
     const keys = this.#keys.lock(name);
-    const markMs = abandoned ? LIFETIMES.abandonedMs : 0;
     return (
       (await this.#client.run(
         keys.tag,
         LOCK_SCRIPTS.release,
-        [keys.holder, keys.abandoned(value)],
-        [value, markMs],
+        [keys.holder, keys.released(value)],
+        [value, LIFETIMES.releasedMs],
       )) === 1
     );
   }

@@ -1,7 +1,7 @@
 -- Takes a lock that nobody else holds, and its next fence.
--- KEYS 1 holder, 2 fence, 3 mark of the abandoned value
+-- KEYS 1 holder, 2 fence, 3 mark of the released value
 -- ARGV 1 value, 2 owner, 3 ttl (ms), 4 time after which it is too late (ms), 5 lifetime of the counter (ms)
--- Result {'granted', time, fence}, {'held', time, owner}, {'late' | 'abandoned', time}
+-- Result {'granted', time, fence}, {'held', time, owner}, {'late' | 'released', time}
 -- @include time
 -- @include lock
 
@@ -11,7 +11,7 @@ if now > tonumber(ARGV[4]) then
   return { 'late', now }
 end
 if redis.call('EXISTS', KEYS[3]) == 1 then
-  return { 'abandoned', now }
+  return { 'released', now }
 end
 local holder = redis.call('GET', KEYS[1])
 if holder and not holds(holder, ARGV[1]) then

@@ -81,19 +81,19 @@ export const describeLockMasterContract = (name: string, makeWorld: () => Promis
 
     test('releases for the holder only, once', async () => {
       await a.acquire(ask('one'));
-      expect(await b.release(lock, 'two', false)).toBe(false);
-      expect(await b.release(lock, 'on', false)).toBe(false);
-      expect(await b.acquire(ask('two'))).toMatchObject({ status: 'held' });
-      expect(await b.release(lock, 'one', false)).toBe(true);
-      expect(await a.release(lock, 'one', false)).toBe(false);
-      expect(await b.acquire(ask('two'))).toMatchObject({ status: 'granted' });
+      expect(await b.release(lock, 'two')).toBe(false);
+      expect(await b.release(lock, 'on')).toBe(false);
+      expect(await b.acquire(ask('three'))).toMatchObject({ status: 'held' });
+      expect(await b.release(lock, 'one')).toBe(true);
+      expect(await a.release(lock, 'one')).toBe(false);
+      expect(await b.acquire(ask('three'))).toMatchObject({ status: 'granted' });
     });
 
-    test('refuses an attempt that was abandoned before it came, and only that one', async () => {
-      expect(await a.release(lock, 'one', true)).toBe(false);
+    test('refuses an attempt that comes after its release, and only that one', async () => {
+      expect(await a.release(lock, 'one')).toBe(false);
       expect(await a.acquire(ask('one'))).toEqual({ status: 'refused' });
       expect(await b.acquire(ask('two'))).toMatchObject({ status: 'granted' });
-      expect(await b.release(lock, 'two', true)).toBe(true);
+      expect(await b.release(lock, 'two')).toBe(true);
       expect(await b.acquire(ask('two'))).toEqual({ status: 'refused' });
     });
 
@@ -104,7 +104,7 @@ export const describeLockMasterContract = (name: string, makeWorld: () => Promis
         const fence = await fenceOf(value, value === 'two' ? b : a);
         expect(fence).toBeGreaterThan(last);
         last = fence;
-        await a.release(lock, value, false);
+        await a.release(lock, value);
       }
     });
 
@@ -121,7 +121,7 @@ export const describeLockMasterContract = (name: string, makeWorld: () => Promis
       expect(await b.raiseFence({ name: lock, value: 'one', fence })).toEqual({ status: 'passed', fence });
       expect(await b.raiseFence({ name: lock, value: 'one', fence: 7 })).toEqual({ status: 'passed', fence });
       expect(await b.raiseFence({ name: lock, value: 'two', fence: fence + 1 })).toEqual({ status: 'lost' });
-      await a.release(lock, 'one', false);
+      await a.release(lock, 'one');
       expect(await fenceOf('two')).toBe(fence + 1);
     });
 
