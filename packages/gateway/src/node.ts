@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Backplane, type Clock, Heartbeat, Hub, type NodeInfo, type Random } from '@replyx/core';
+import { type Backplane, type Clock, Heartbeat, Hub, type Locks, type NodeInfo, type Random } from '@replyx/core';
 import { CLOSE_CODES } from '@replyx/protocol';
 import { type AdmissionParts, admit, screen } from './admission/admission.js';
 import { createRefreshJudge } from './admission/refresh.js';
@@ -9,6 +9,7 @@ import type { GatewayConfig } from './config/gateway-config.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
+import { lockRoutes } from './http/lock-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
 import { createReadiness } from './lifecycle/readiness.js';
@@ -24,6 +25,8 @@ import { serveSockets } from './uws/socket-app.js';
 export interface NodeParts {
   readonly config: GatewayConfig;
   readonly backplane: Backplane;
+  /** Closed with the node. */
+  readonly locks: Locks;
   readonly incarnation: string;
   readonly version: string;
   readonly logger: Logger;
@@ -52,7 +55,7 @@ const SETTLE_DEADLINE_MS = 2_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
 export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
-  const { config, backplane, incarnation, logger, clock, random } = parts;
+  const { config, backplane, locks, incarnation, logger, clock, random } = parts;
   const startedAtMs = clock.nowMs();
   const stops = new StopStack((step, error) => logger.error({ step, error: String(error) }, 'stop_failed'));
   const state = { started: false, draining: false };
@@ -92,6 +95,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     },
   });
   stops.add('backplane', () => backplane.close());
+  stops.add('locks', () => locks.stop());
   hub.start();
   stops.add('hub', () => hub.stop());
 
@@ -138,6 +142,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
+    ...lockRoutes({ backplane, locks, directory: config.directory, clock }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
     ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry }),
@@ -231,6 +236,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         publicApp.close();
         internalApp.close();
         lag.stop();
+        void locks.stop();
       },
     };
   } catch (error) {

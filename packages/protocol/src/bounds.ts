@@ -26,4 +26,8 @@ export const BOUNDS = {
   allowedDomains: 100,
   assistantsInToken: 1_000,
   apiBodyBytes: 262_144,
+  /** Life of a lock unless it is renewed. */
+  lockTtlMinMs: 10,
+  lockTtlMaxMs: 3_600_000,
+  lockWaitMs: 30_000,
 } as const;

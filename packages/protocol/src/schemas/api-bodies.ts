@@ -20,6 +20,7 @@ const eventData = z
   });
 
 const limit = z.int().min(0).max(1_000_000_000);
+const lockTtlMs = z.int().min(BOUNDS.lockTtlMinMs).max(BOUNDS.lockTtlMaxMs);
 const ttlSeconds = z.int().min(1).max(315_360_000);
 
 /** Overrides of one assistant; 0 switches a limit off. */
@@ -74,6 +75,12 @@ export const API_BODIES = {
     visitor_id: subject.optional(),
     closed: z.boolean().default(false),
   }),
+  lock: z.strictObject({
+    owner: subject.meta({ description: 'Who asks; told to those who find the dialog locked.' }),
+    ttl_ms: lockTtlMs,
+    wait_ms: z.int().min(0).max(BOUNDS.lockWaitMs).optional(),
+  }),
+  renewLock: z.strictObject({ ttl_ms: lockTtlMs }),
   token: z.discriminatedUnion('type', [
     CLAIMS_SCHEMAS.operator
       .omit({ iat: true, exp: true, jti: true, nbf: true, iss: true, aud: true })
