@@ -110,6 +110,7 @@ while (!ended.signal.aborted) {
   const lost = new AbortController();
   const done = new AbortController();
   ended.signal.addEventListener('abort', () => lost.abort(), { signal: done.signal });
+  // Late by the way of the answer. A lock is no promise to us anyway: the fence is one to the dialog.
   const keeping = keep(lock, performance.now(), lost, done.signal);
   await answer(lock, lost.signal);
   done.abort();
