@@ -8,6 +8,7 @@ import { assistantRoutes } from '../src/http/assistant-routes.js';
 import { asyncApiDocument } from '../src/http/asyncapi.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
+import { lockRoutes } from '../src/http/lock-routes.js';
 import { nodeRoutes } from '../src/http/node-routes.js';
 import { openApiDocument } from '../src/http/openapi.js';
 import { ROUTES } from '../src/http/route-table.js';
@@ -25,6 +26,7 @@ it.each(GENERATED_TABLES)(
 const nothing = {} as never;
 const served = [
   ...dialogRoutes(nothing),
+  ...lockRoutes(nothing),
   ...assistantRoutes(nothing),
   ...tokenRoutes(nothing),
   ...nodeRoutes(nothing),

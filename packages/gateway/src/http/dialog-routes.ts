@@ -33,7 +33,7 @@ const shown = ({ role, id, name }: { role: Sender['role']; id: string; name?: st
 
 /** What a backend does with one dialog. */
 export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesParts): HttpRoute[] => {
-  const mustBeKnown = knownDialogs(backplane.directory, directory);
+  const mustBeKnown = knownDialogs({ backplane, directory });
 
   const read = async (dialogId: string, track: Track, page: { after?: number; before?: number; limit: number }) =>
     backplane.log.read({ dialogId, track, known: hub.feed(dialogId, track)?.known, ...page });

@@ -1,9 +1,15 @@
-import type { Directory } from '@replyx/core';
+import type { Backplane } from '@replyx/core';
 import { Problem } from './problem.js';
+
+export interface KnownDialogsParts {
+  readonly backplane: Pick<Backplane, 'directory'>;
+  readonly directory: 'strict' | 'open';
+}
 
 /** Refuses a dialog without a record, where there must be one. Throws `Problem`. */
 export const knownDialogs =
-  (directory: Pick<Directory, 'dialog'>, mode: 'strict' | 'open') =>
+  ({ backplane, directory }: KnownDialogsParts) =>
   async (dialogId: string): Promise<void> => {
-    if (mode === 'strict' && (await directory.dialog(dialogId)) === undefined) throw new Problem('not_found');
+    if (directory === 'strict' && (await backplane.directory.dialog(dialogId)) === undefined)
+      throw new Problem('not_found');
   };

@@ -26,7 +26,7 @@ const lockOf = (call: HttpCall): LockRef => {
 
 /** One worker a dialog, in any language. The id of a lock is all that it takes to renew and release it, at any node. */
 export const lockRoutes = ({ backplane, locks, directory, clock }: LockRoutesParts): HttpRoute[] => {
-  const mustBeKnown = knownDialogs(backplane.directory, directory);
+  const mustBeKnown = knownDialogs({ backplane, directory });
   const expiresInMs = (validUntilMs: number): number => Math.max(0, Math.floor(validUntilMs - clock.monotonicMs()));
 
   const acquire: HttpRoute = {
