@@ -1,7 +1,6 @@
 import { BackplaneUnavailable } from '@replyx/core';
 import { nameOf, parseSlots, type SlotRange } from '../cluster.js';
 import type { HostPort } from '../connection.js';
-import { isMisplaced } from '../errors.js';
 import type { Script } from '../scripts.js';
 import { SLOTS, slotOfTag } from '../slot.js';
 import { describeAddress, type RedisAddress } from '../url.js';
@@ -67,7 +66,7 @@ export class ClusterLockClient implements LockRunner {
       return await owner.run(tag, script, keys, args);
     } catch (error) {
       // Moved, or away: another may serve the slot by now.
-      if (error instanceof BackplaneUnavailable || isMisplaced(error)) void this.#look();
+      if (error instanceof BackplaneUnavailable) void this.#look();
       throw error;
     }
   }
