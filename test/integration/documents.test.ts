@@ -30,7 +30,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
   revoke: { jti: 'nobody' },
   ban: { network: '198.51.100.7', ttl_seconds: 60 },
   disconnect: { connection_id: 'nobody' },
+  acquireLock: { owner: 'worker-1', ttl_ms: 60_000 },
+  renewLock: { ttl_ms: 60_000 },
 };
+/** Well-formed, and of no lock. */
+const LOCK_ID = '0'.repeat(32);
 
 let world: World;
 let documents: Record<'openapi' | 'asyncapi', never>;
@@ -125,7 +129,8 @@ const checkFrames = (kind: Kind, client: TestClient): void => {
   for (const frame of client.frames) seenFrames.add(frame.type === 'text' ? String(frame['raw']) : frame.type);
 };
 
-const pathOf = ({ path }: Operation, id: string): string => path.replace(/\{\w+\}/g, id);
+const pathOf = ({ path }: Operation, id: string, lockId = id): string =>
+  path.replace('{lock_id}', lockId).replace(/\{\w+\}/g, id);
 const isSocket = ({ path }: Operation): boolean => SOCKET.test(path);
 const isPublic = ({ path }: Operation): boolean => PUBLIC.test(path);
 const isInternal = (operation: Operation): boolean => !isSocket(operation) && !isPublic(operation);
@@ -190,6 +195,18 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       const { body } = await call('get', path);
       await expectAll([[204, 'delete', `${path}/${Object.values<{ id: string }[]>(body)[0]?.[0]?.id}`]]);
     }
+    const { body: lock } = await call('post', '/v1/dialogs/api/lock', {
+      owner: 'worker-1',
+      ttl_ms: 60_000,
+      wait_ms: 1_000,
+    });
+    await expectAll([
+      [200, 'put', `/v1/dialogs/api/lock/${lock.lock_id}`, { ttl_ms: 30_000 }],
+      [409, 'post', '/v1/dialogs/api/lock', { owner: 'worker-2', ttl_ms: 60_000 }],
+      [204, 'delete', `/v1/dialogs/api/lock/${lock.lock_id}`],
+      [409, 'delete', `/v1/dialogs/api/lock/${lock.lock_id}`],
+      [409, 'put', `/v1/dialogs/api/lock/${lock.lock_id}`, { ttl_ms: 30_000 }],
+    ]);
     const visitor = await joinVisitor(at(world.nodes, 0), 'api', { claims: { name: 'Vera' } });
     const operator = await joinOperator(at(world.nodes, 1), 'api');
     expect((await call('get', '/v1/dialogs/api/presence')).body.count).toBe(2);
@@ -218,6 +235,9 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     ['post', '/v1/dialogs/api/events', { type: 'event', name: 'a b', data: 1 }],
     ['post', '/v1/dialogs/api/events', { type: 'event', name: 'n' }],
     ['put', '/v1/dialogs/api', { tenant: 't' }],
+    ['post', '/v1/dialogs/api/lock', { owner: 'w', ttl_ms: 1 }],
+    ['post', '/v1/dialogs/api/lock', { owner: 'w', ttl_ms: 1_000, wait_ms: 30_001 }],
+    ['put', `/v1/dialogs/api/lock/${LOCK_ID}`, { ttl_ms: 3_600_001 }],
     ['put', '/v1/assistants/a', { tenant: 't', limits: { other: 1 } }],
     ['post', '/v1/revocations', {}],
     ['post', '/v1/revocations', { jti: 'a', sub: 'b' }],
@@ -515,7 +535,7 @@ describe('trouble', () => {
     const affected = http.operations.filter(({ answers }) => answers.includes('503 unavailable')).filter(isInternal);
     await Promise.all(
       affected.map(async (operation) => {
-        const { status } = await call(operation.method, pathOf(operation, 'd'), BODIES[operation.id]);
+        const { status } = await call(operation.method, pathOf(operation, 'd', LOCK_ID), BODIES[operation.id]);
         expect([operation.id, status]).toEqual([operation.id, 503]);
       }),
     );

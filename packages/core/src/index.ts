@@ -18,6 +18,7 @@ export * from './hub.js';
 export * from './joining.js';
 export * from './latencies.js';
 export * from './local-denials.js';
+export * from './locks/index.js';
 export * from './memory/index.js';
 export * from './origin-rule.js';
 export * from './outbox.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Backplane, BackplaneOptions, Clock, Random } from '@replyx/core';
-import { type NoticeEvent, openRedisBackplane } from '@replyx/redis';
+import { type NoticeDetails, type NoticeEvent, openRedisBackplane } from '@replyx/redis';
 import type { GatewayConfig } from './config/gateway-config.js';
 import type { Logger } from './observability/logger.js';
 
@@ -24,7 +24,14 @@ const QUIET_NOTICES: ReadonlySet<NoticeEvent> = new Set([
   'subscriber_ready',
   'subscriptions_restored',
   'cluster_changed',
+  'lock_master_ready',
 ]);
+
+/** Logs what a Redis client tells: the expected quietly. */
+export const logNotice =
+  (logger: Logger) =>
+  (event: NoticeEvent, details: NoticeDetails): void =>
+    logger[QUIET_NOTICES.has(event) ? 'info' : 'warn'](details, event);
 
 /** Opens the Redis backplane of a configuration. Rejects with one line that says what is wrong. */
 export const openRedis = (
@@ -38,5 +45,5 @@ export const openRedis = (
     keyPrefix: redis.prefix,
     clock: parts.clock,
     random: parts.random,
-    onNotice: (event, details) => parts.logger[QUIET_NOTICES.has(event) ? 'info' : 'warn'](details, event),
+    onNotice: logNotice(parts.logger),
   });

@@ -6,6 +6,7 @@ import {
   ControlMirror,
   Heartbeat,
   Hub,
+  type Locks,
   type NodeInfo,
   type Random,
   Session,
@@ -36,6 +37,7 @@ import { assistantRoutes } from './http/assistant-routes.js';
 import { controlRoutes } from './http/control-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
+import { lockRoutes } from './http/lock-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
 import { createDrain } from './lifecycle/drain.js';
@@ -56,6 +58,8 @@ import { serveSockets } from './uws/socket-app.js';
 export interface NodeParts {
   readonly config: GatewayConfig;
   readonly backplane: Backplane;
+  /** Closed with the node. */
+  readonly locks: Locks;
   readonly incarnation: string;
   readonly version: string;
   readonly logger: Logger;
@@ -86,7 +90,7 @@ const SETTLE_DEADLINE_MS = 2_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
 export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
-  const { config, backplane, incarnation, logger, clock, random } = parts;
+  const { config, backplane, locks, incarnation, logger, clock, random } = parts;
   const startedAtMs = clock.nowMs();
   const stops = new StopStack((step, error) => logger.error({ step, error: String(error) }, 'stop_failed'));
   const state = { started: false, draining: false, refusing: false };
@@ -162,6 +166,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     },
   });
   stops.add('backplane', () => backplane.close());
+  stops.add('locks', () => locks.stop());
   hub.start();
   stops.add('hub', () => hub.stop());
 
@@ -234,6 +239,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
+    ...lockRoutes({ backplane, locks, directory: config.directory, clock }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
     ...controlRoutes({
@@ -352,7 +358,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     stops.add('heartbeat', async () => {
       // What is still being unregistered must be told first: nobody sweeps after a node that has said goodbye. Bounded: while
       // Redis is away it would take as long as the outage.
-      await Promise.race([hub.settled(), new Promise<void>((resolve) => clock.schedule(SETTLE_DEADLINE_MS, resolve))]);
+      let cancel = (): void => {};
+      const deadline = new Promise<void>((resolve) => {
+        cancel = clock.schedule(SETTLE_DEADLINE_MS, resolve);
+      });
+      await Promise.race([hub.settled(), deadline]);
+      cancel();
       await heartbeat.stop();
     });
     const open = await listen(publicApp, config.listen.public.host, config.listen.public.port);
@@ -393,6 +404,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         publicApp.close();
         internalApp.close();
         lag.stop();
+        overload.stop();
+        gatekeeper.stop();
+        void locks.stop();
       },
     };
   } catch (error) {

@@ -163,7 +163,6 @@ describe('a bad value is refused by its name', () => {
     ['REDIS_URL', { REDIS_URL: 'redis://a:70000' }],
     ['REDIS_URL', { REDIS_URL: 'redis+sentinel://a:1,b:2' }],
     ['WS_REDIS_PREFIX', { WS_REDIS_PREFIX: 'a{b}' }],
-    ['WS_LOCK_REDIS_URLS', { REDIS_URL: 'redis://a', WS_LOCK_REDIS_URLS: 'redis://a,redis://b' }],
     ['WS_LOCK_REDIS_URLS', { WS_LOCK_REDIS_URLS: 'redis://a' }],
     ['WS_LOCK_REDIS_URLS', { REDIS_URL: 'redis://a', WS_LOCK_REDIS_URLS: 'redis+cluster://a:1' }],
     ['WS_ALLOW_QUERY_TOKEN', { WS_ALLOW_QUERY_TOKEN: 'yes' }],
@@ -291,6 +290,17 @@ it('warns of each name that is set and not enforced', () => {
     const { warnings } = read({ [name]: '0', REDIS_URL: 'redis://a' });
     expect(warnings.filter(({ kind }) => kind === 'not_enforced').map((warning) => warning.name)).toEqual([name]);
   }
+});
+
+it('advises against an even number of lock masters, and takes it', () => {
+  const urls = 'redis://a:1,redis://b:2';
+  const result = read({ REDIS_URL: 'redis://a', WS_LOCK_REDIS_URLS: urls });
+  expect(result.ok && result.config.redis?.lockUrls).toHaveLength(2);
+  expect(result.warnings).toContainEqual({
+    kind: 'advice',
+    name: 'WS_LOCK_REDIS_URLS',
+    message: 'names an even number of masters: with one less, as many may fail',
+  });
 });
 
 describe('advice in production', () => {

@@ -35,6 +35,7 @@ const makeApi = () => {
         query: new URLSearchParams(query),
         header: () => undefined,
         body: new TextEncoder().encode(JSON.stringify(body ?? {})),
+        gone: new AbortController().signal,
       });
       return { status: answer.status, body: answer.body === '' ? undefined : JSON.parse(answer.body) };
     } catch (error) {

@@ -9,6 +9,7 @@ import { asyncApiDocument } from '../src/http/asyncapi.js';
 import { controlRoutes } from '../src/http/control-routes.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
+import { lockRoutes } from '../src/http/lock-routes.js';
 import { nodeRoutes } from '../src/http/node-routes.js';
 import { openApiDocument } from '../src/http/openapi.js';
 import { ROUTES } from '../src/http/route-table.js';
@@ -28,6 +29,7 @@ it.each(GENERATED_TABLES)(
 const nothing = {} as never;
 const served = [
   ...dialogRoutes(nothing),
+  ...lockRoutes(nothing),
   ...assistantRoutes(nothing),
   ...tokenRoutes(nothing),
   ...controlRoutes(nothing),

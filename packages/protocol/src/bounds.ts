@@ -32,4 +32,8 @@ export const BOUNDS = {
   /** Bytes of the body of a session exchange, and of a message sent without a socket. */
   sessionBodyBytes: 16_384,
   messageBodyBytes: 131_072,
+  /** Life of a lock unless it is renewed. */
+  lockTtlMinMs: 10,
+  lockTtlMaxMs: 3_600_000,
+  lockWaitMs: 30_000,
 } as const;

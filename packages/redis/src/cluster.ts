@@ -17,7 +17,7 @@ interface Master {
   readonly subscriber: Subscriber;
 }
 
-interface SlotRange {
+export interface SlotRange {
   readonly first: number;
   readonly last: number;
   readonly server: HostPort;
@@ -26,7 +26,7 @@ interface SlotRange {
 const FIRST_LOOK_MS = 50;
 const LOOK_AGAIN_MS = 500;
 
-const nameOf = ({ host, port }: HostPort): string => `${host}:${port}`;
+export const nameOf = ({ host, port }: HostPort): string => `${host}:${port}`;
 
 /** The reply of CLUSTER SLOTS: [first, last, [host, port, …] of the master, replicas …]. */
 export const parseSlots = (reply: unknown, asked: HostPort): SlotRange[] =>

@@ -76,6 +76,16 @@ export interface ScopeKeys {
   users(incarnation: string): string;
 }
 
+/** Every key of one lock, on each lock master. */
+export interface LockKeys {
+  /** The hash tag that they share. */
+  readonly tag: string;
+  readonly holder: string;
+  readonly fence: string;
+  /** There while an acquire of this value may come that was released before. */
+  released(value: string): string;
+}
+
 /** Every key name of the deployment; nothing else builds one. */
 export class Keys {
   readonly partitions: number;
@@ -176,6 +186,17 @@ export class Keys {
       counts: `${base}:places`,
       places: (incarnation) => `${base}:places:${incarnation}`,
       users: (incarnation) => `${base}:users:${incarnation}`,
+    };
+  }
+
+  lock(name: string): LockKeys {
+    const tag = `l:${encoded(name)}`;
+    const base = `${this.#prefix}:{${tag}}`;
+    return {
+      tag,
+      holder: `${base}:holder`,
+      fence: `${base}:fence`,
+      released: (value) => `${base}:gone:${value}`,
     };
   }
 

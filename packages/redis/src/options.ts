@@ -12,7 +12,9 @@ export type NoticeEvent =
   | 'subscriber_silent'
   | 'subscriptions_restored'
   | 'cluster_changed'
-  | 'bad_payload';
+  | 'bad_payload'
+  | 'lock_master_ready'
+  | 'lock_master_lost';
 
 export type NoticeDetails = Readonly<Record<string, string | number | boolean>>;
 
@@ -70,6 +72,10 @@ export const LIFETIMES = {
   /** Heartbeats that nobody swept. */
   beatsMs: 7 * DAY_MS,
   runsMs: 30 * DAY_MS,
+  /** Counters of fences outlive every lock. One that is lost begins again at the time, above where it was. */
+  fencesMs: 30 * DAY_MS,
+  /** Marks of released values: longer than a command can be on its way. */
+  releasedMs: 30_000,
 } as const;
 
 /** The log is renewed seldom, so its lifetime is set a sixteenth longer than asked for. */

@@ -47,3 +47,11 @@ export const SCRIPTS = {
   controlTell: script('control-tell', 2),
   controlAssistant: script('control-assistant', 3),
 } as const;
+
+/** On lock masters, which may be other servers. */
+export const LOCK_SCRIPTS = {
+  acquire: script('lock-acquire', 3),
+  extend: script('lock-extend', 1),
+  release: script('lock-release', 2),
+  raise: script('lock-raise', 2),
+} as const;

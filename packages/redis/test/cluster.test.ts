@@ -1,9 +1,11 @@
-import type { TrackRef } from '@replyx/core';
+import { createLocks, type Lock, type TrackRef } from '@replyx/core';
 import { type RedisServer, startRedis, until } from '@replyx/testkit';
 import { appended, freshId, patiently, publication, Recorder, settled } from '@replyx/testkit/contract';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openLockMasters } from '../src/index.js';
 import { Keys } from '../src/keys.js';
-import { SLOTS } from '../src/slot.js';
+import { SLOTS, slotOfTag } from '../src/slot.js';
+import { systemClock, systemRandom } from '../src/system.js';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
 
 /** Two masters: the first serves the lower half of the slots, the second the upper. */
@@ -49,6 +51,16 @@ describe('a Redis Cluster of two masters', () => {
     }
   };
 
+  /** From the first to the second. */
+  const moveSlot = async (slot: number): Promise<void> => {
+    const [from, to] = await Promise.all([first.cli('CLUSTER', 'MYID'), second.cli('CLUSTER', 'MYID')]);
+    await second.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(from));
+    await first.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(to));
+    const moving = (await first.cli('CLUSTER', 'GETKEYSINSLOT', slot, 1_000)) as string[];
+    await first.cli('MIGRATE', second.host, second.port, '', 0, 5_000, 'KEYS', ...moving);
+    for (const server of [second, first]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', String(to));
+  };
+
   test('serves dialogs of both, live and from history, and both are healthy', async () => {
     const [a, b] = [await world.open(), await world.open()];
     const recorder = new Recorder(b);
@@ -76,12 +88,7 @@ describe('a Redis Cluster of two masters', () => {
     await b.fanout.subscribe([ref]);
     const before = appended(await a.log.publish(publication(dialogId)));
 
-    const [from, to] = await Promise.all([first.cli('CLUSTER', 'MYID'), second.cli('CLUSTER', 'MYID')]);
-    await second.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(from));
-    await first.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(to));
-    const moving = (await first.cli('CLUSTER', 'GETKEYSINSLOT', slot, 1_000)) as string[];
-    await first.cli('MIGRATE', second.host, second.port, '', 0, 5_000, 'KEYS', ...moving);
-    for (const server of [second, first]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', String(to));
+    await moveSlot(slot);
 
     const after = appended(await patiently(() => a.log.publish(publication(dialogId))));
     expect(after.offset).toBe(2);
@@ -115,5 +122,42 @@ describe('a Redis Cluster of two masters', () => {
     await until(() => recorder.restored.length > 0, { what: 'onRestored' });
     expect(recorder.restored).toEqual([{ dialogId: upper, track: 'main' }]);
     await until(() => a.health().ok, { what: 'health' });
+  });
+
+  test('is one lock master: a lock lies where its slot is, and fences go on where the slot moves to', async () => {
+    const masters = await openLockMasters([first.url], { nodeId: 'node', keyPrefix: world.prefix });
+    const bugs: unknown[] = [];
+    const locks = createLocks({
+      masters,
+      clock: systemClock,
+      random: systemRandom,
+      onBug: (error) => bugs.push(error),
+    });
+    const take = async (name: string): Promise<Lock> => {
+      const result = await locks.acquire(name, { ttlMs: 60_000, waitMs: 20_000 });
+      if (result.status !== 'acquired') throw new Error(`expected a lock, got ${result.status}`);
+      return result.lock;
+    };
+    const nameIn = (upper: boolean): string => {
+      for (;;) {
+        const name = freshId('lock');
+        if (slotOfTag(keys.lock(name).tag) >= half === upper) return name;
+      }
+    };
+    const names = [nameIn(false), nameIn(true)];
+    const held = await Promise.all(names.map(take));
+    for (const [index, server] of [first, second].entries()) {
+      const { holder } = keys.lock(names[index] ?? '');
+      expect(String(await server.cli('GET', holder))).toContain(held[index]?.id);
+    }
+    for (const lock of held) expect(await locks.release(lock)).toEqual({ status: 'released' });
+
+    const name = names[0] ?? '';
+    await moveSlot(slotOfTag(keys.lock(name).tag));
+    const after = await take(name);
+    expect(after.fence).toBeGreaterThan(held[0]?.fence ?? 0);
+    expect(String(await second.cli('GET', keys.lock(name).holder))).toContain(after.id);
+    await locks.stop();
+    expect(bugs).toEqual([]);
   });
 });

@@ -24,6 +24,9 @@ describe('keys', () => {
       keys.beats,
       keys.infos,
       keys.runs,
+      keys.lock('dialog:a').holder,
+      keys.lock('dialog:a').fence,
+      keys.lock('dialog:a').released('0f'),
     ]).toMatchInlineSnapshot(`
       [
         "rx:{p055}:d:dialog-1:meta",
@@ -46,6 +49,9 @@ describe('keys', () => {
         "rx:{nodes}:beats",
         "rx:{nodes}:infos",
         "rx:{nodes}:runs",
+        "rx:{l:ZGlhbG9nOmE}:holder",
+        "rx:{l:ZGlhbG9nOmE}:fence",
+        "rx:{l:ZGlhbG9nOmE}:gone:0f",
       ]
     `);
     expect(keys.channel('dialog-1', 'main')).toBe(dialog.channel('main'));

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createLocks, type Lock } from '@replyx/core';
 import {
   findRedis,
   freePort,
@@ -13,6 +14,8 @@ import {
 } from '@replyx/testkit';
 import { appended, freshId, patiently, publication, Recorder } from '@replyx/testkit/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openLockMasters } from '../src/index.js';
+import { systemClock, systemRandom } from '../src/system.js';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
 
 const source = await findRedis();
@@ -106,5 +109,38 @@ test.skipIf(source.kind !== 'executable').each(Object.keys(failOver))(
     recorder.clear();
     appended(await a.log.publish(publication(dialogId)));
     await recorder.atLeast('publication', 1);
+  },
+);
+
+test.skipIf(source.kind !== 'executable').each(Object.keys(failOver))(
+  'when the master %s, a lock master follows to the new one, and fences go on',
+  async (how) => {
+    const masters = await openLockMasters([`redis+sentinel://127.0.0.1:${sentinelPort}/mymaster`], {
+      nodeId: 'node',
+      commandDeadlineMs: 500,
+      probeIntervalMs: 100,
+    });
+    const locks = createLocks({ masters, clock: systemClock, random: systemRandom, onBug: () => {} });
+    const name = freshId('lock');
+    const take = async (): Promise<Lock> => {
+      const result = await locks.acquire(name, { ttlMs: 60_000 });
+      if (result.status !== 'acquired') throw new Error(`expected a lock, got ${result.status}`);
+      return result.lock;
+    };
+    const before = await take();
+    await locks.release(before);
+    await failOver[how]?.();
+    await until(async () => String(await replica.cli('ROLE')).startsWith('master'), { what: 'the new master' });
+    const after = await until(
+      async () => {
+        const lock = await take();
+        const held = String(await replica.cli('KEYS', '*:holder')) !== '';
+        await locks.release(lock);
+        return held && lock;
+      },
+      { what: 'a lock on the new master' },
+    );
+    expect(after.fence).toBeGreaterThan(before.fence);
+    await locks.stop();
   },
 );

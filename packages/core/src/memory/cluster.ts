@@ -8,6 +8,7 @@ import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
 import { MemoryLeases } from './leases.js';
 import { MemoryLimiter } from './limiter.js';
+import { MemoryLockMaster } from './lock-master.js';
 import { MemoryLog } from './log.js';
 import { MemoryMembership } from './membership.js';
 import { channelOf, MemoryNode } from './node.js';
@@ -34,6 +35,8 @@ const COLLECT_AT_ONCE = 64;
 export class MemoryCluster {
   readonly clock: Clock;
   readonly presenceTtlMs: number;
+  /** The one lock master of the cluster's nodes. */
+  readonly lockMaster: MemoryLockMaster;
   /** The store's present run: a `restore` starts a new one, as a restarted Redis does. */
   run = 1;
   data: Data = emptyData();
@@ -47,6 +50,7 @@ export class MemoryCluster {
   constructor(options: MemoryClusterOptions) {
     this.clock = options.clock;
     this.presenceTtlMs = options.presenceTtlMs ?? 3_600_000;
+    this.lockMaster = new MemoryLockMaster(options.clock);
     this.#random = options.random;
     // Of this process alone: there is nobody who could hold more than it does.
     this.data.control.epoch = { name: this.newName(), run: this.run, bornMs: Number.NEGATIVE_INFINITY };
@@ -84,6 +88,7 @@ export class MemoryCluster {
   flush(): void {
     this.data = emptyData();
     this.#collecting = undefined;
+    this.lockMaster.flush();
   }
 
   snapshot(): MemorySnapshot {
@@ -123,6 +128,7 @@ export class MemoryCluster {
   /** While true every call fails and no delivery arrives; afterwards subscriptions are restored. */
   setOutage(outage: boolean): void {
     this.#outage = outage;
+    this.lockMaster.faults.down = outage;
     for (const node of this.#nodes) this.setDeaf(node.incarnation, outage);
   }
 

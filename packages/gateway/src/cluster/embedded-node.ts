@@ -2,6 +2,7 @@ import type { memoryCluster } from '@replyx/core';
 import { backplaneOptions, newIncarnation } from '../backplane.js';
 import { CommandFailure, type CommandIo } from '../commands/command.js';
 import { configInvalidLine, readConfig } from '../config/read-config.js';
+import { locksOn } from '../locks.js';
 import { startNode } from '../node.js';
 import { createLogger } from '../observability/logger.js';
 import { packageVersion } from '../version.js';
@@ -20,12 +21,15 @@ export const startEmbeddedNode = async (
   const { clock, random, fetch } = io;
   const incarnation = newIncarnation(config.node.id);
   const backplane = cluster.open(backplaneOptions(config, incarnation));
+  const lockMaster = cluster.lockMaster.open();
+  const logger = createLogger(config.logLevel, config.node.id);
   const node = await startNode({
     config,
     backplane,
+    locks: locksOn([lockMaster], { clock, random, logger }),
     incarnation,
     version: packageVersion(),
-    logger: createLogger(config.logLevel, config.node.id),
+    logger,
     clock,
     random,
     fetch,
@@ -45,6 +49,7 @@ export const startEmbeddedNode = async (
     kill: () => {
       // The backplane first, so that nothing of the node's end reaches the others: its leases run out by themselves.
       void backplane.close();
+      void lockMaster.close();
       node.kill();
       end('killed');
     },

@@ -3,6 +3,7 @@ import { BackplaneUnsupported } from '@replyx/redis';
 import { backplaneOptions, newIncarnation, openRedis } from '../backplane.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { configInvalidLine, readConfig } from '../config/read-config.js';
+import { locksOn, openLocks } from '../locks.js';
 import { type GatewayNode, startNode } from '../node.js';
 import { createLogger, type Logger } from '../observability/logger.js';
 import { PortTaken } from '../uws/listen.js';
@@ -44,11 +45,14 @@ export const startConfigured = async (config: GatewayConfig, io: CommandIo, logg
   const incarnation = newIncarnation(config.node.id);
   const options = backplaneOptions(config, incarnation);
   try {
-    const backplane =
-      config.redis === undefined
-        ? memoryCluster({ clock, random }).open(options)
-        : await openRedis(config.redis, options, { clock, random, logger });
-    return await startNode({ config, backplane, incarnation, version: packageVersion(), logger, clock, random, fetch });
+    const parts = { clock, random, logger };
+    const memory = memoryCluster({ clock, random });
+    const { redis } = config;
+    const backplane = redis === undefined ? memory.open(options) : await openRedis(redis, options, parts);
+    const locks =
+      redis === undefined ? locksOn([memory.lockMaster.open()], parts) : await openLocks(redis, config.node.id, parts);
+    const version = packageVersion();
+    return await startNode({ config, backplane, locks, incarnation, version, logger, clock, random, fetch });
   } catch (error) {
     throw startFailure(error) ?? error;
   }

@@ -55,7 +55,9 @@ const readRedis = (reader: SettingReader): GatewayConfig['redis'] => {
   const lockUrls = reader.list('WS_LOCK_REDIS_URLS');
   if (lockUrls.length > 0) {
     if (!reader.given('REDIS_URL')) reader.problem('WS_LOCK_REDIS_URLS', 'needs REDIS_URL');
-    if (lockUrls.length % 2 === 0) reader.problem('WS_LOCK_REDIS_URLS', 'must name an odd number of masters');
+    if (lockUrls.length % 2 === 0) {
+      reader.advise('WS_LOCK_REDIS_URLS', 'names an even number of masters: with one less, as many may fail');
+    }
   }
   if (url === undefined) return undefined;
   return { url: new Secret(url), prefix, lockUrls: (lockUrls.length > 0 ? lockUrls : [url]).map((u) => new Secret(u)) };

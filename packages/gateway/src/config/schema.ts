@@ -157,8 +157,7 @@ export const SETTINGS = {
     'Redis that the nodes share; without it the node keeps everything in memory and stands alone.',
     { secret: true },
   ),
-  WS_LOCK_REDIS_URLS: list('redisUrl', 'the one Redis', 'Independent Redis masters for locks, an odd number.', {
-    ...later,
+  WS_LOCK_REDIS_URLS: list('redisUrl', 'the one Redis', 'Independent Redis masters for locks, best an odd number.', {
     secret: true,
   }),
   WS_REDIS_PREFIX: text(

@@ -3,6 +3,7 @@ import { BOUNDS, type Sender, type Track } from '@replyx/protocol';
 import { API_BODIES, type ApiAnswer, historyQuery } from '@replyx/protocol/schemas';
 import { readBody, readQuery } from './body.js';
 import { type HttpAnswer, type HttpRoute, json, NO_CONTENT } from './http.js';
+import { knownDialogs } from './known-dialog.js';
 import { pathId } from './path-id.js';
 import { Problem } from './problem.js';
 import { ROUTES } from './route-table.js';
@@ -32,10 +33,7 @@ const shown = ({ role, id, name }: { role: Sender['role']; id: string; name?: st
 
 /** What a backend does with one dialog. */
 export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesParts): HttpRoute[] => {
-  const mustBeKnown = async (dialogId: string): Promise<void> => {
-    if (directory === 'strict' && (await backplane.directory.dialog(dialogId)) === undefined)
-      throw new Problem('not_found');
-  };
+  const mustBeKnown = knownDialogs({ backplane, directory });
 
   const read = async (dialogId: string, track: Track, page: { after?: number; before?: number; limit: number }) =>
     backplane.log.read({ dialogId, track, known: hub.feed(dialogId, track)?.known, ...page });

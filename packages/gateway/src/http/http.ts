@@ -10,6 +10,8 @@ export interface HttpCall {
   /** Value of a header; its lines joined with a comma. */
   header(name: string): string | undefined;
   readonly body: Uint8Array;
+  /** Aborted when the caller has gone before its answer. */
+  readonly gone: AbortSignal;
 }
 
 export interface HttpAnswer {

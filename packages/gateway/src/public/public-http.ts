@@ -34,7 +34,7 @@ export interface Guards {
 }
 
 /** A request of the public listener as handlers see it: bounded, complete, and still valid after an await. */
-export interface PublicCall extends HttpCall {
+export interface PublicCall extends Omit<HttpCall, 'gone'> {
   readonly peer: PublicRequest;
   /** By `originOfRequest`; what the one origin rule is asked with. */
   readonly origin: string | undefined;

@@ -65,7 +65,7 @@ export const readAll = (res: HttpResponse, maxBytes: number, done: (body: Uint8A
   });
 };
 
-export const copyRequest = (req: HttpRequest, parameterCount: number): Omit<HttpCall, 'body'> => {
+export const copyRequest = (req: HttpRequest, parameterCount: number): Omit<HttpCall, 'body' | 'gone'> => {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
     const earlier = headers.get(name);
@@ -86,8 +86,10 @@ export const serveHttp = (app: TemplatedApp, options: HttpAppOptions): void => {
     const parameterCount = route.path.split('/:').length - 1;
     app[route.method](route.path, (res, req) => {
       let aborted = false;
+      const gone = new AbortController();
       res.onAborted(() => {
         aborted = true;
+        gone.abort();
       });
       const finish = (answer: HttpAnswer, close = false): void => {
         if (aborted) return;
@@ -111,7 +113,7 @@ export const serveHttp = (app: TemplatedApp, options: HttpAppOptions): void => {
         }
         const run = (body: Uint8Array): void => {
           Promise.resolve()
-            .then(() => route.handle({ ...copied, body }))
+            .then(() => route.handle({ ...copied, body, gone: gone.signal }))
             .then((answer) => finish(answer), failed);
         };
         if (route.method === 'get') run(new Uint8Array());

@@ -81,6 +81,12 @@ export const API_ANSWERS = {
   revocations: z.strictObject({ revocations: z.array(revocation).max(BOUNDS.controlPage), next }),
   ban,
   bans: z.strictObject({ bans: z.array(ban).max(BOUNDS.controlPage), next }),
+  lock: z.strictObject({
+    lock_id: id,
+    fence: z.int().min(1).meta({ description: 'Greater than that of every earlier holder; send it with every write.' }),
+    expires_in_ms: count.meta({ description: 'How long the lock is surely held, from the answer on.' }),
+  }),
+  renewedLock: z.strictObject({ lock_id: id, expires_in_ms: count }),
   token: z.strictObject({
     token: z.string().max(BOUNDS.tokenChars),
     expires_in: z.int().min(1).meta({ description: 'Seconds.' }),

@@ -24,6 +24,7 @@ const eventData = z
 export const CONTROL_CURSOR = /^\d{1,16}\.[A-Za-z0-9_-]{1,128}$/;
 
 const limit = z.int().min(0).max(1_000_000_000);
+const lockTtlMs = z.int().min(BOUNDS.lockTtlMinMs).max(BOUNDS.lockTtlMaxMs);
 const ttlSeconds = z.int().min(1).max(315_360_000);
 
 /** Overrides of one assistant; 0 switches a limit off. */
@@ -136,6 +137,12 @@ export const API_BODIES = {
   revocation,
   ban: z.strictObject({ network: z.string().min(1).max(64), ttl_seconds: ttlSeconds, reason: reason.optional() }),
   disconnect,
+  lock: z.strictObject({
+    owner: subject.meta({ description: 'Who asks; told to those who find the dialog locked.' }),
+    ttl_ms: lockTtlMs,
+    wait_ms: z.int().min(0).max(BOUNDS.lockWaitMs).optional(),
+  }),
+  renewLock: z.strictObject({ ttl_ms: lockTtlMs }),
   token: z.discriminatedUnion('type', [
     CLAIMS_SCHEMAS.operator
       .omit({ iat: true, exp: true, jti: true, nbf: true, iss: true, aud: true })

@@ -3,6 +3,7 @@ import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
 import { describeLimiterContract } from './limiter-contract.js';
+import { describeLockMasterContract, type LockMasterWorld } from './lock-master-contract.js';
 import { describeLogContract } from './log-contract.js';
 import { describeMembershipContract } from './membership-contract.js';
 import { describeRosterContract } from './roster-contract.js';
@@ -15,9 +16,11 @@ export {
   describeFanoutContract,
   describeLeasesContract,
   describeLimiterContract,
+  describeLockMasterContract,
   describeLogContract,
   describeMembershipContract,
   describeRosterContract,
+  type LockMasterWorld,
 };
 
 /** Every port's contract. */
