@@ -56,6 +56,8 @@ export interface HubParts {
   readonly onBug: (error: unknown) => void;
   /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
   readonly onReplaced: (connectionId: string) => void;
+  /** A client has sent several frames that are not of the contract; called for every ten of a connection. */
+  readonly onBadFrames: (identity: Identity) => void;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -332,6 +334,10 @@ export class Hub implements SessionHost, FanoutListener {
 
   monotonicMs(): number {
     return this.parts.clock.monotonicMs();
+  }
+
+  onBadFrames(session: Session): void {
+    this.parts.onBadFrames(session.identity);
   }
 
   onBug(error: unknown): void {

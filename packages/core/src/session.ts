@@ -74,12 +74,16 @@ export interface SessionHost {
   refresh(session: Session, token: string): Promise<RefreshVerdict>;
   refreshed(session: Session): void;
   left(session: Session): void;
+  /** So many frames of the session were refused that it is held against it. */
+  onBadFrames(session: Session): void;
   onBug(error: unknown): void;
 }
 
 export const FRAMES_WINDOW_MS = 10_000;
 /** Frames that a client may send before it is connected: kept, and handled in order once it is. */
 const MAX_EARLY_FRAMES = 32;
+/** A client of another version errs now and then; so many are held against its address. */
+const BAD_FRAMES_AN_OFFENCE = 10;
 const MAX_EARLY_UNITS = 65_536;
 /** Ephemeral frames kept for a session that is joining. */
 const MAX_HELD_FRAMES = 64;
@@ -152,6 +156,9 @@ export class Session implements Timed, Turned {
   private identityNow: Identity;
   private readonly host: SessionHost;
   private readonly transport: Transport;
+  /** `connected` was written. */
+  hasJoined = false;
+  private badFrames = 0;
   private phase: 'joining' | 'joined' | 'closing' | 'closed' = 'joining';
   private frames: SlidingCounter | undefined;
   private refusedFrames: SlidingCounter | undefined;
@@ -230,6 +237,7 @@ export class Session implements Timed, Turned {
     this.outbox.cork(() => {
       this.write(encodeFrame(connected));
       this.phase = this.phase === 'joining' ? 'joined' : this.phase;
+      this.hasJoined = true;
       this.lastActiveMs = this.host.monotonicMs();
       recover();
       this.write(snapshot);
@@ -361,6 +369,8 @@ export class Session implements Timed, Turned {
 
   private refuseFrame(message: string, id?: string): void {
     this.host.stats.framesRefused += 1;
+    this.badFrames += 1;
+    if (this.badFrames % BAD_FRAMES_AN_OFFENCE === 0) this.host.onBadFrames(this);
     this.error('bad_frame', id, message);
   }
 

@@ -236,6 +236,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       isRevoked: (identity) => made.isRevoked(identity),
       onBug: (error) => bugs.push(error),
       onReplaced: (connectionId) => replaced.push(connectionId),
+      onBadFrames: () => {},
       onLeft: (session) => left.push(session),
     });
     made.hub.start();

@@ -159,8 +159,15 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
           if (!(error instanceof BackplaneUnavailable)) onBug(error);
         });
     },
+    onBadFrames: ({ addressKey }) => {
+      if (addressKey !== undefined) gatekeeper.threat.note(addressKey, 'bad_frames');
+    },
     onLeft: (session) => {
-      const { kind } = session.identity;
+      const { kind, addressKey } = session.identity;
+      // A genuine credential for a dialog that is not there, or is somebody else's.
+      if (session.closedWith === 'NOT_FOUND' && !session.hasJoined && addressKey !== undefined) {
+        gatekeeper.threat.note(addressKey, 'probed_id');
+      }
       metrics.closed(session.closedWith === undefined ? 1006 : CLOSE_CODES[session.closedWith].code);
       metrics.duration(kind, (clock.monotonicMs() - session.openedAtMs) / 1000);
     },
@@ -227,6 +234,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isDraining: () => state.refusing,
     sessionLimitOf: (assistantId) => limitsOf(assistantId).sessions,
     isControlStale: () => control.isStale,
+    isForeign: createForeignOrigin({ domains: control.domains, origins: config.origins }),
     banOf: ({ key }) => control.ban(key),
     ban: (network, forMs) => banForScore(backplane.control, network, forMs),
     onBug,
@@ -253,6 +261,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   serveHttp(internalApp, {
     routes: [...routes, ...documentRoutes(routes, parts.version)],
     authorized: (authorization) => auth.apiKeys.check(authorization) !== undefined,
+    limit: gatekeeper.limitApi,
     onAnswer: metrics.http,
     onBug,
   });
@@ -267,10 +276,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     guard: gatekeeper.guard,
-    isForeign: createForeignOrigin({ domains: control.domains, origins: config.origins }),
+    onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
-    onBug,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
     connectionCount: () => hub.connectionCount,
@@ -327,6 +335,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       limits: gatekeeper.sessions,
       windowOf: (assistantId) => limitsOf(assistantId).messages,
       onForeignOrigin,
+      onRefused: gatekeeper.onRefused,
       events: {
         ...entry,
         join: (admitted, transport) => {

@@ -12,6 +12,7 @@ import {
   type ThreatScore,
   type WindowSpec,
 } from '@replyx/core';
+import type { CloseName } from '@replyx/protocol';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { GatewayConfig, RateLimit } from '../config/gateway-config.js';
 
@@ -28,6 +29,19 @@ export type Taken =
   | { readonly status: 'limited'; readonly retryAfterMs: number }
   /** The backplane is away. */
   | { readonly status: 'unavailable' };
+
+/** What is held against the address of a refused credential, by the code of the refusal. */
+export type OnRefused = (
+  code: CloseName,
+  from: { readonly address: ClientAddress; readonly origin: string | undefined; readonly host: string | undefined },
+) => void;
+
+/** An expired or revoked credential was a good one once. */
+export const OFFENCES: Partial<Record<CloseName, Offence>> = {
+  AUTH_FAILED: 'failed_token',
+  FORBIDDEN_DOMAIN: 'foreign_origin',
+  NOT_FOUND: 'probed_id',
+};
 
 export interface AddressGuardParts {
   readonly limiter: Backplane['limiter'];

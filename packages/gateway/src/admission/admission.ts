@@ -1,9 +1,9 @@
-import type { ClientAddress, DialogClaim, Identity, JoinRequest, Offence, ResumePoints } from '@replyx/core';
+import type { ClientAddress, DialogClaim, Identity, JoinRequest, ResumePoints } from '@replyx/core';
 import { type CloseName, type ConnectionKind, isId, parsePosition } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
-import type { AddressGuard } from './address-guard.js';
+import type { AddressGuard, OnRefused } from './address-guard.js';
 import { type AssistantLimits, placesOf } from './assistant-limits.js';
 import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
@@ -54,10 +54,9 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly isLeaving: () => boolean;
   /** Newcomers should go elsewhere. */
   readonly isOverloaded: () => boolean;
-  readonly guard: Pick<AddressGuard, 'connect' | 'failed'>;
-  /** Whether the request comes from a page of a domain that nobody registered. */
-  readonly isForeign: (origin: string | undefined, host: string | undefined) => boolean;
-  readonly onBug: (error: unknown) => void;
+  readonly guard: Pick<AddressGuard, 'connect'>;
+  /** A credential was refused: what that says of its address is noted. Returns at once: how long a refusal takes tells nothing. */
+  readonly onRefused: OnRefused;
   readonly isLapsed: () => boolean;
   /** What has been revoked of late is not known here. */
   readonly isControlStale: () => boolean;
@@ -138,13 +137,6 @@ const admittedBy = (
   };
 };
 
-/** What a refusal says of the address; an expired or revoked credential was a good one once. */
-const OFFENCES: Partial<Record<CloseName, Offence>> = {
-  AUTH_FAILED: 'failed_token',
-  FORBIDDEN_DOMAIN: 'foreign_origin',
-  NOT_FOUND: 'probed_id',
-};
-
 /**
  * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: this node's state,
  * the address's window, then the credential.
@@ -172,11 +164,7 @@ export const admit = async (
   const authorization = await authorize(picked, request, parts);
   if (authorization.status === 'refused') {
     const { code, reason } = authorization;
-    const offence = OFFENCES[code];
-    if (offence !== undefined) {
-      // Not awaited: how long a refusal takes tells nothing of why.
-      parts.guard.failed(request.address, offence, parts.isForeign(request.origin, request.host)).catch(parts.onBug);
-    }
+    parts.onRefused(code, request);
     return close(code, reason);
   }
   if (parts.isLeaving()) return close('SERVICE_RESTART', 'draining');

@@ -14,10 +14,12 @@ import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import { createSecurityLog, type SecurityEvent, sampleOf } from '../observability/security-log.js';
 import type { PublicRequest, Refusal } from '../public/public-http.js';
+import { refusalProblem } from '../public/refusals.js';
 import type { SessionLimits } from '../public/session-routes.js';
-import { AddressGuard, type Taken } from './address-guard.js';
+import { AddressGuard, OFFENCES, type OnRefused, type Taken } from './address-guard.js';
 import type { Screening, UpgradeRequest, Verdict } from './admission.js';
 import { createClientAddresses, type PeerRequest } from './client-addresses.js';
+import type { IsForeign } from './foreign-origin.js';
 import type { FloodRefusal, Greeting } from './greeting.js';
 
 export interface GatekeeperParts {
@@ -33,6 +35,7 @@ export interface GatekeeperParts {
   readonly banOf: (address: ClientAddress) => Ban | undefined;
   /** New dialogs that an assistant may have in the window, by its own limit or the node's. */
   readonly sessionLimitOf: (assistantId: string) => number;
+  readonly isForeign: IsForeign;
   /** Bans an address on all nodes. */
   readonly ban: (addressKey: string, forMs: number) => Promise<void>;
   readonly onBug: (error: unknown) => void;
@@ -52,6 +55,9 @@ export interface Gatekeeper {
   /** By what the cluster counts of public HTTP; a stream of events counts as a connect where it is admitted. */
   readonly limit: (request: PublicRequest) => Promise<Refusal | undefined>;
   readonly sessions: SessionLimits;
+  readonly onRefused: OnRefused;
+  /** By what is counted of an API key; throws `Problem`. */
+  readonly limitApi: (authorization: string | undefined) => Promise<void>;
   /** Counts a verdict, and logs what is of interest to security. */
   note(kind: ConnectionKind, verdict: FloodRefusal | Screening | Verdict | 'gone', request?: UpgradeRequest): void;
   stop(): void;
@@ -131,6 +137,15 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
     },
     limit: async ({ endpoint, address }) =>
       endpoint === 'events' ? undefined : refusalOf(await guard.request(address)),
+    onRefused: (code, { address, origin, host }) => {
+      const offence = OFFENCES[code];
+      if (offence !== undefined) guard.failed(address, offence, parts.isForeign(origin, host)).catch(parts.onBug);
+    },
+    limitApi: async (authorization) => {
+      if (config.rateLimits.api.limit === 0 || authorization === undefined) return;
+      const refusal = refusalOf(await guard.apiRequest(authorization));
+      if (refusal !== undefined) throw refusalProblem(refusal);
+    },
     sessions: {
       countNewDialog: async ({ address }, assistantId) =>
         refusalOf(await guard.newDialog(address, assistantId, parts.sessionLimitOf(assistantId))),

@@ -1,5 +1,6 @@
 import type { DialogOwner, OpenDialogResult } from '@replyx/core';
 import type { CloseName, ErrorName, VisitorKind } from '@replyx/protocol';
+import type { OnRefused } from '../admission/address-guard.js';
 import type { AccessRequest, Authorization } from '../admission/authorize.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
 import type { ClaimsOf } from '../auth/token-verifier.js';
@@ -62,6 +63,7 @@ export interface VisitorAccessParts {
   readonly openDialog: (dialogId: string, owner: DialogOwner, mode: 'make' | 'keep') => Promise<OpenDialogResult>;
   /** A request whose origin its credential does not allow. */
   readonly onForeignOrigin: OnForeignOrigin;
+  readonly onRefused: OnRefused;
 }
 
 export interface Visitor {
@@ -77,7 +79,9 @@ export const createVisitorAccess =
     const { origin, host } = call;
     const picked = pickOf(call, parts.allowQueryToken);
     const authorization = await parts.authorize(picked, { kind, dialogId, origin, host });
+    const from = { address: call.peer.address, origin, host };
     if (authorization.status === 'refused') {
+      parts.onRefused(authorization.code, from);
       if (authorization.code === 'FORBIDDEN_DOMAIN')
         parts.onForeignOrigin({ kind, origin, host }, authorization.reason);
       throw refuse(call, authorization.code);
@@ -88,6 +92,9 @@ export const createVisitorAccess =
     if (claims.type !== 'visitor') throw new Problem('unauthorized');
     const owner = { tenant: claims.tenant, assistantId: claims.assistant_id, visitorId: claims.sub };
     const opened = await parts.openDialog(dialogId, owner, parts.directory === 'open' ? 'make' : 'keep');
-    if (opened === 'conflict' || opened === 'unknown') throw new Problem('not_found');
+    if (opened === 'conflict' || opened === 'unknown') {
+      parts.onRefused('NOT_FOUND', from);
+      throw new Problem('not_found');
+    }
     return { dialogId, claims };
   };

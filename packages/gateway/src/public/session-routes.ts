@@ -8,13 +8,14 @@ import {
 } from '@replyx/core';
 import { VISITOR_KINDS, type VisitorKind } from '@replyx/protocol';
 import { API_BODIES, type ApiAnswer } from '@replyx/protocol/schemas';
+import type { OnRefused } from '../admission/address-guard.js';
 import type { Auth } from '../auth/auth.js';
 import { VISITOR_TOKEN_TTL_SECONDS } from '../auth/token-minter.js';
 import type { ClaimsOf } from '../auth/token-verifier.js';
 import { readBody } from '../http/body.js';
 import { json } from '../http/http.js';
 import { Problem } from '../http/problem.js';
-import { type OnForeignOrigin, pickOf } from './access.js';
+import { type OnForeignOrigin, pickOf, problemOfClose } from './access.js';
 import type { PublicCall, PublicRequest, PublicRoute, Refusal } from './public-http.js';
 import { refusalProblem } from './refusals.js';
 import { VISITOR_ROUTES } from './route-table.js';
@@ -43,6 +44,7 @@ export interface SessionRoutesParts {
   readonly isVisitorRevoked: (visitor: FutureToken) => boolean;
   readonly limits: SessionLimits;
   readonly onForeignOrigin: OnForeignOrigin;
+  readonly onRefused: OnRefused;
 }
 
 /** The site token of a request, in the order in which a socket's credential is judged. Throws `Problem`. */
@@ -51,17 +53,21 @@ const siteClaims = async (
   kind: VisitorKind,
   parts: SessionRoutesParts,
 ): Promise<ClaimsOf<'site'>> => {
+  const { origin, host } = call;
+  const refused = (code: 'AUTH_FAILED' | 'FORBIDDEN_DOMAIN'): Problem => {
+    parts.onRefused(code, { address: call.peer.address, origin, host });
+    return new Problem(problemOfClose(code));
+  };
   const picked = pickOf(call, parts.allowQueryToken);
-  if (picked.problem !== undefined) throw new Problem('unauthorized');
+  if (picked.problem !== undefined) throw refused('AUTH_FAILED');
   const verified = await parts.auth.verifier.verify(picked.token, { types: ['site'] });
-  if (verified.status === 'refused') throw new Problem('unauthorized');
+  if (verified.status === 'refused') throw refused('AUTH_FAILED');
   const { claims } = verified;
   if (parts.isRevoked(claims)) throw new Problem('revoked');
-  const { origin, host } = call;
   const { allowed_domains: domains } = claims;
   if (!isOriginAllowed({ kind, origin, host, domains, appOrigins: [], widgetOrigins: parts.widgetOrigins })) {
     parts.onForeignOrigin({ kind, origin, host }, origin === undefined ? 'no_origin' : 'foreign_origin');
-    throw new Problem('forbidden_domain');
+    throw refused('FORBIDDEN_DOMAIN');
   }
   call.grantOrigin();
   if (verified.status === 'expired') throw new Problem('expired');

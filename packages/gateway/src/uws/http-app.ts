@@ -8,6 +8,8 @@ export interface HttpAppOptions {
   readonly routes: readonly HttpRoute[];
   /** Judges the `Authorization` of a route that is not open. */
   readonly authorized: (authorization: string | undefined) => boolean;
+  /** For a caller that is authorized: what was counted against its key. Throws `Problem`. */
+  readonly limit?: (authorization: string | undefined) => Promise<void>;
   readonly onAnswer: (route: string, status: number) => void;
   readonly onBug: (error: unknown) => void;
 }
@@ -113,6 +115,7 @@ export const serveHttp = (app: TemplatedApp, options: HttpAppOptions): void => {
         }
         const run = (body: Uint8Array): void => {
           Promise.resolve()
+            .then(() => (route.open === true ? undefined : options.limit?.(copied.header('authorization'))))
             .then(() => route.handle({ ...copied, body, gone: gone.signal }))
             .then((answer) => finish(answer), failed);
         };

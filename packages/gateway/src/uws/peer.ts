@@ -32,7 +32,6 @@ export const refuseFlood = (res: HttpResponse, refusal: AddressRefusal): void =>
   res.cork(() => {
     res.writeStatus(FLOOD_STATUS[refusal.status]);
     if (refusal.status === 429) res.writeHeader('Retry-After', String(Math.ceil(refusal.retryAfterMs / 1000)));
-    res.writeHeader('Connection', 'close');
     res.end('', true);
   });
 };
