@@ -30,6 +30,6 @@ it('holds every promise through a dozen faults under load, with a Redis that los
     [`seed ${SEED}`, ...summaryOf(outcome), `worst recovery: ${worst?.ms} ms after ${worst?.faults}`].join('\n'),
   );
   await assertHeld(outcome);
-  expect(Object.keys(outcome.counts.faults).length).toBe(12);
+  expect(Object.keys(outcome.counts.faults).length).toBeGreaterThanOrEqual(12);
   expect(outcome.counts.acked).toBeGreaterThan(500);
 });

@@ -101,8 +101,8 @@ const ACTIONS: Record<FaultKind, (victims: Victims, fault: Fault) => Promise<voi
   'client-half-open': async (victims, fault) => {
     for (const client of someClients(victims, fault)) client.vanish();
   },
-  'client-herd': async ({ clients }) => {
-    for (const client of clients) client.drop();
+  'client-herd': async (victims, fault) => {
+    for (const client of someClients(victims, fault)) client.drop();
   },
 };
 

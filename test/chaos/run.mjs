@@ -11,10 +11,14 @@ try {
 // Node 20 runs no TypeScript; the compiler that checks these files writes them, too.
 const out = join(root, '.cache', 'chaos', 'built');
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'test', 'chaos', 'tsconfig.json'), '--outDir', out], {
-  cwd: root,
-  stdio: 'inherit',
-});
+const compiled = spawnSync(
+  process.execPath,
+  [tsc, '-p', join(root, 'test', 'chaos', 'tsconfig.json'), '--outDir', out],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
 if (compiled.status !== 0) process.exit(1);
 const { main } = await import(join(out, 'main.js'));
 process.exitCode = await main(process.argv.slice(2), join(root, '.cache', 'chaos'));
