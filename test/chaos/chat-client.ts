@@ -193,7 +193,8 @@ export class ChatClient {
     const { who, journal, random } = this.#options;
     this.#failures = this.#connected ? 0 : this.#failures + 1;
     const why = closed.error ?? (closed.httpStatus === undefined ? closed.reason : `HTTP ${closed.httpStatus}`);
-    journal.write({ kind: 'closed', who, code: closed.code, why });
+    const was = this.#connected ? 'connected' : 'refused';
+    journal.write({ kind: 'closed', who, was, code: closed.code, why });
     if (this.#socket !== undefined) this.#detach(this.#socket);
     if (!this.#running) return;
     const next = afterClose(closed, this.#failures, random);

@@ -23,7 +23,12 @@ export interface Verdict {
     readonly announcedResets: number;
     readonly temporaryRefusals: number;
     readonly faults: Readonly<Record<string, number>>;
+    /** Connections that ended, by code. */
     readonly closes: Readonly<Record<string, number>>;
+    /** Attempts to connect that failed, by code; 1006 where no gateway said why. */
+    readonly refusals: Readonly<Record<string, number>>;
+    /** Milliseconds from the end of a connection to the next `connected`. */
+    readonly reconnectMs: { readonly count: number; readonly median: number; readonly worst: number };
   };
 }
 
@@ -33,7 +38,15 @@ interface Receiver {
   readonly member: Of<'member'>;
   readonly tracks: Partial<Record<Track, ReceiverTrack>>;
   live: boolean;
+  /** Since when it is without a connection that it had. */
+  awaySince: number | undefined;
 }
+
+const spread = (values: readonly number[]): { count: number; median: number; worst: number } => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (index: number): number => Math.round(sorted[index] ?? 0);
+  return { count: sorted.length, median: at(sorted.length >> 1), worst: at(sorted.length - 1) };
+};
 
 /** A few of each kind show what is wrong; a broken run may have thousands. */
 const MOST_BREACHES = 200;
@@ -51,6 +64,8 @@ export class Checker {
   readonly #breaches: Breach[] = [];
   readonly #faults: Record<string, number> = {};
   readonly #closes: Record<string, number> = {};
+  readonly #refusals: Record<string, number> = {};
+  readonly #reconnectsMs: number[] = [];
   #delivered = 0;
   #temporaryRefusals = 0;
   #losing = 0;
@@ -61,7 +76,12 @@ export class Checker {
     this.#line = line;
     switch (entry.kind) {
       case 'member':
-        this.#receivers.set(entry.who, { member: entry, tracks: this.#tracksOf(entry), live: false });
+        this.#receivers.set(entry.who, {
+          member: entry,
+          tracks: this.#tracksOf(entry),
+          live: false,
+          awaySince: undefined,
+        });
         return;
       case 'connecting': {
         const { tracks } = this.#receiver(entry.who);
@@ -94,7 +114,7 @@ export class Checker {
           this.#report('refused', `${entry.id} of ${entry.who} was refused: ${entry.code}`, [entry.id]);
         return;
       case 'closed':
-        this.#closes[entry.code] = (this.#closes[entry.code] ?? 0) + 1;
+        this.#closed(entry);
         return;
       case 'left':
         this.#receiver(entry.who).live = false;
@@ -148,6 +168,8 @@ export class Checker {
         temporaryRefusals: this.#temporaryRefusals,
         faults: this.#faults,
         closes: this.#closes,
+        refusals: this.#refusals,
+        reconnectMs: spread(this.#reconnectsMs),
       },
     };
   }
@@ -162,6 +184,8 @@ export class Checker {
     if (this.#isRevoked(entry.who, undefined, entry.at))
       report('revoked', `${entry.who} was connected after it was revoked`);
     receiver.live = true;
+    if (receiver.awaySince !== undefined) this.#reconnectsMs.push(entry.at - receiver.awaySince);
+    receiver.awaySince = undefined;
     for (const track of ['main', 'internal'] as const) {
       const start: Start | undefined = entry[track];
       if (start === undefined) continue;
@@ -204,6 +228,12 @@ export class Checker {
     if (!losesData) return;
     this.#losing += phase === 'begins' ? 1 : -1;
     if (phase === 'ends') this.#lossEndsAt = at;
+  }
+
+  #closed({ who, was, code, at }: Of<'closed'>): void {
+    const counts = was === 'connected' ? this.#closes : this.#refusals;
+    counts[code] = (counts[code] ?? 0) + 1;
+    if (was === 'connected') this.#receiver(who).awaySince = at;
   }
 
   #isRevoked(who: string, id: string | undefined, at: number): boolean {

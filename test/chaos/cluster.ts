@@ -33,8 +33,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   readonly redis?: RedisOptions;
   readonly env?: ProcessEnv;
-  /** Where the nodes find their Redis; by default each through a proxy of its own. */
-  readonly redisUrl?: string;
+  /** Where the nodes find their Redis, once it runs; by default each through a proxy of its own. */
+  readonly redisUrl?: (redis: RedisServer) => Promise<string>;
 }
 
 /** Real node processes on one Redis, with a proxy between each node and it. */
@@ -52,7 +52,8 @@ export interface ChaosCluster {
   close(): Promise<void>;
 }
 
-const isReady = async (process: GatewayProcess): Promise<boolean> => {
+/** Rejects where the node does not answer within 2 s. */
+export const isReady = async (process: GatewayProcess): Promise<boolean> => {
   const response = await fetch(`${process.internalUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
   return response.status === 200;
 };
@@ -70,9 +71,10 @@ const register = async (processes: readonly GatewayProcess[], dialog: string): P
 };
 
 export const startChaosCluster = async (options: ClusterOptions = {}): Promise<ChaosCluster> => {
-  const { nodes = 3, env = {}, redisUrl } = options;
+  const { nodes = 3, env = {} } = options;
   const redis = await startRedis(options.redis ?? { appendonly: true, appendfsync: 'always' });
   const proxies = await Promise.all(Array.from({ length: nodes }, () => startProxy({ port: redis.port })));
+  const redisUrl = await options.redisUrl?.(redis);
   const processes = await Promise.all(
     proxies.map((proxy, i) =>
       startGateway({

@@ -72,7 +72,14 @@ export type Entry =
       readonly code: string;
       readonly temporary: boolean;
     }
-  | { readonly kind: 'closed'; readonly who: string; readonly code: number; readonly why: string }
+  /** `was`: whether it had been connected, or was refused. */
+  | {
+      readonly kind: 'closed';
+      readonly who: string;
+      readonly was: 'connected' | 'refused';
+      readonly code: number;
+      readonly why: string;
+    }
   /** The receiver stays away from here on; nothing more is expected of it. */
   | { readonly kind: 'left'; readonly who: string }
   /** From `at` + `withinMs` on nothing of the subject, or of the dialog, may be accepted. */
@@ -116,6 +123,7 @@ export class Journal {
   readonly path: string;
   readonly #file: ReturnType<typeof createWriteStream>;
   readonly #startedMs = performance.now();
+  readonly #counts: Partial<Record<Entry['kind'], number>> = {};
 
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true });
@@ -123,7 +131,13 @@ export class Journal {
     this.#file = createWriteStream(path);
   }
 
+  /** How many entries of a kind were written so far. */
+  count(kind: Entry['kind']): number {
+    return this.#counts[kind] ?? 0;
+  }
+
   write(entry: Entry): void {
+    this.#counts[entry.kind] = this.count(entry.kind) + 1;
     const at = Math.round((performance.now() - this.#startedMs) * 10) / 10;
     this.#file.write(`${JSON.stringify({ at, ...entry })}\n`);
   }

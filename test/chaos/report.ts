@@ -36,7 +36,8 @@ export const summaryOf = ({ counts }: Verdict): string[] => [
   `messages: ${counts.sent} sent, ${counts.acked} acknowledged, ${counts.delivered} delivered, ${counts.temporaryRefusals} temporary refusals`,
   `copies begun anew and announced: ${counts.announcedResets}`,
   `faults: ${listed(counts.faults)}`,
-  `closes: ${listed(counts.closes)}`,
+  `closes: ${listed(counts.closes)}; refused connections: ${listed(counts.refusals)}`,
+  `reconnects: ${counts.reconnectMs.count}, median ${counts.reconnectMs.median} ms, worst ${counts.reconnectMs.worst} ms`,
 ];
 
 export const isHeld = (outcome: Pick<Outcome, 'breaches' | 'unsettled'>): boolean =>

@@ -19,6 +19,8 @@ export interface StageOptions {
   readonly perSecond?: number;
   readonly cluster?: ClusterOptions;
   readonly silenceMs?: number;
+  /** True: the nth client of a dialog connects to the nth node only. Default false: each time to any. */
+  readonly pinned?: boolean;
   /** File of the journal; default one that goes with the process. */
   readonly journalPath?: string;
   /** How long all may take to be well again once nothing is wrong any more. A guard against hanging. Default 90000. */
@@ -35,13 +37,15 @@ export interface Outcome extends Verdict {
 const VISITORS = 2;
 const SETTLE_GUARD_MS = 90_000;
 
+const at = <T>(list: readonly T[], index: number): T => list[index % list.length] as T;
+
 const crowdOf = (
   options: StageOptions,
   dialogs: readonly string[],
   journal: Journal,
   nodes: () => string[],
 ): ChatClient[] => {
-  const { seed, clientsPerDialog = 4, silenceMs } = options;
+  const { seed, clientsPerDialog = 4, silenceMs, pinned = false } = options;
   return dialogs.flatMap((dialog, i) =>
     Array.from({ length: clientsPerDialog }, (_, n) => {
       const isVisitor = n < VISITORS;
@@ -52,7 +56,7 @@ const crowdOf = (
         sub: isVisitor ? `visitor-${dialog}` : `operator-${n}`,
         journal,
         random: seededRandom(seed + i * 1_000 + n),
-        nodes,
+        nodes: pinned ? () => [at(nodes(), n)] : nodes,
         ...(silenceMs === undefined ? {} : { silenceMs }),
       });
     }),
@@ -120,6 +124,20 @@ export class Stage {
     }
   }
 
+  /** Resolves when so many more messages have been acknowledged. */
+  async flowed(count: number): Promise<void> {
+    const enough = this.journal.count('acked') + count;
+    await until(() => this.journal.count('acked') >= enough, {
+      what: `${count} acknowledgements`,
+      hangGuardMs: this.#settleGuardMs,
+    });
+  }
+
+  /** How many clients are without a connection. */
+  get absentCount(): number {
+    return this.#absent().length;
+  }
+
   /** Resolves when every client that has not left for good is connected. */
   async allLive(): Promise<void> {
     await until(() => this.#absent().length === 0, {
@@ -136,6 +154,13 @@ export class Stage {
     return performance.now() - started;
   }
 
+  /** While nothing new is sent: resolves when everything is answered and every client is at its tracks' heads. */
+  async whole(): Promise<void> {
+    const hangGuardMs = this.#settleGuardMs;
+    await until(() => this.#unanswered() === 0, { what: 'every answer', hangGuardMs });
+    await until(() => this.#atHeads(), { what: 'every copy to be whole', hangGuardMs, everyMs: 100 });
+  }
+
   /** Ends the load, undoes every fault, waits until all are quiet, and has the journal judged. */
   async finish(): Promise<Outcome> {
     this.load.quiet();
@@ -143,12 +168,7 @@ export class Stage {
     try {
       await this.cluster.heal();
       await this.well();
-      await until(() => this.#unanswered() === 0, { what: 'every answer', hangGuardMs: this.#settleGuardMs });
-      await until(() => this.#atHeads(), {
-        what: 'every copy to be whole',
-        hangGuardMs: this.#settleGuardMs,
-        everyMs: 100,
-      });
+      await this.whole();
       for (const dialog of this.dialogs) {
         await this.backend.recount(dialog, 'main');
         await this.backend.recount(dialog, 'internal');
