@@ -1,11 +1,12 @@
-import { internalApi, type SeededRandom } from '@replyx/testkit';
+import type { SeededRandom } from '@replyx/testkit';
+import type { WorldNode } from '../integration/world.js';
 import { digestOf, type Journal, type Track } from './journal.js';
 
 export interface BackendOptions {
   readonly journal: Journal;
   readonly random: SeededRandom;
-  /** Internal addresses of all nodes; one is picked for each attempt. */
-  readonly nodes: () => readonly string[];
+  /** One is picked for each attempt. */
+  readonly nodes: readonly WorldNode[];
 }
 
 const WHO = 'backend';
@@ -91,7 +92,7 @@ export class Backend {
   async #page(dialog: string, track: Track, after: number): Promise<Page> {
     const { random, nodes } = this.#options;
     const path = `/v1/dialogs/${dialog}/messages?track=${track}&after=${after}&limit=${PAGE}`;
-    const { status, body } = await internalApi(random.pick(nodes())).get(path);
+    const { status, body } = await random.pick(nodes).api.get(path);
     if (status !== 200) throw new Error(`history of ${dialog} was answered with ${status}`);
     return body as Page;
   }
@@ -109,7 +110,7 @@ export class Backend {
     journal.write({ kind: 'sent', who: WHO, dialog, track, id, digest: digestOf(text), ...fenced });
     const request = { id, sender: { role: 'assistant', id: WHO }, text, track, ...fenced };
     try {
-      const { status, body } = await internalApi(random.pick(nodes())).post(`/v1/dialogs/${dialog}/messages`, request);
+      const { status, body } = await random.pick(nodes).api.post(`/v1/dialogs/${dialog}/messages`, request);
       if (status === 201) {
         const { epoch, offset, duplicate } = body;
         journal.write({ kind: 'acked', who: WHO, id, offset, epoch, duplicate });

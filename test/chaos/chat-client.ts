@@ -1,15 +1,12 @@
 import {
   type Closed,
-  type ConnectOptions,
   dial,
-  operatorToken,
   type Position,
   type ReceivedFrame,
   type SeededRandom,
-  TEST_ORIGIN,
   type TestClient,
-  visitorToken,
 } from '@replyx/testkit';
+import { asOperator, asVisitor, type WorldNode } from '../integration/world.js';
 import { digestOf, type Journal, type Start, type Track } from './journal.js';
 import { afterClose } from './reconnect.js';
 
@@ -21,8 +18,8 @@ export interface ChatClientOptions {
   readonly sub: string;
   readonly journal: Journal;
   readonly random: SeededRandom;
-  /** Addresses of all nodes; one is picked for each connection, as a balancer without health checks does. */
-  readonly nodes: () => readonly string[];
+  /** One is picked for each connection, as a balancer without health checks does. */
+  readonly nodes: readonly WorldNode[];
   /** Without a frame for so long, its own pings being answered, it takes the connection for dead. Default 5000. */
   readonly silenceMs?: number;
 }
@@ -151,19 +148,17 @@ export class ChatClient {
     const { main, internal } = this.#positions;
     const claims = { ...(main && { main }), ...(internal && { internal }) };
     journal.write({ kind: 'connecting', who, ...claims });
-    const route = role === 'visitor' ? `/ws/site/dialogs/${dialog}` : `/ws/dialogs/${dialog}`;
-    const options: ConnectOptions = {
-      url: `${random.pick(nodes())}${route}`,
-      token: role === 'visitor' ? visitorToken({ sub, dialog_id: dialog }) : operatorToken({ sub }),
+    const join = role === 'visitor' ? asVisitor : asOperator;
+    const options = join(random.pick(nodes), dialog, {
+      claims: { sub },
       clientId: who,
       keepFrames: false,
-      ...(role === 'visitor' ? { origin: TEST_ORIGIN } : {}),
       ...(main && { position: main }),
       ...(internal && { notePosition: internal }),
       onFrame: (frame) => {
         if (socket === this.#socket) this.#receive(frame);
       },
-    };
+    });
     this.#nextMs = undefined;
     this.#heardMs = nowMs;
     this.#pingMs = nowMs;

@@ -1,6 +1,7 @@
 import type { Entry, JournalEntry, Position, Start, Track } from './journal.js';
 import { MessageLedger } from './message-ledger.js';
 import { type Places, ReceiverTrack, type Report, show } from './receiver-check.js';
+import { type Counts, Tally } from './tally.js';
 
 /** A promise that was broken, as the journal shows it. */
 export interface Breach {
@@ -14,22 +15,7 @@ export interface Breach {
 
 export interface Verdict {
   readonly breaches: readonly Breach[];
-  readonly counts: {
-    readonly sent: number;
-    readonly acked: number;
-    /** Publications on sockets. */
-    readonly delivered: number;
-    /** Copies that were begun anew by `reset`, or by a `connected` that is not recovered, after a first begin. */
-    readonly announcedResets: number;
-    readonly temporaryRefusals: number;
-    readonly faults: Readonly<Record<string, number>>;
-    /** Connections that ended, by code. */
-    readonly closes: Readonly<Record<string, number>>;
-    /** Attempts to connect that failed, by code; 1006 where no gateway said why. */
-    readonly refusals: Readonly<Record<string, number>>;
-    /** Milliseconds from the end of a connection to the next `connected`. */
-    readonly reconnectMs: { readonly count: number; readonly median: number; readonly worst: number };
-  };
+  readonly counts: Counts;
 }
 
 type Of<K extends Entry['kind']> = Extract<JournalEntry, { kind: K }>;
@@ -38,17 +24,9 @@ interface Receiver {
   readonly member: Of<'member'>;
   readonly tracks: Partial<Record<Track, ReceiverTrack>>;
   live: boolean;
-  /** Since when it is without a connection that it had. */
-  awaySince: number | undefined;
 }
 
-const spread = (values: readonly number[]): { count: number; median: number; worst: number } => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (index: number): number => Math.round(sorted[index] ?? 0);
-  return { count: sorted.length, median: at(sorted.length >> 1), worst: at(sorted.length - 1) };
-};
-
-/** A few of each kind show what is wrong; a broken run may have thousands. */
+/** A broken run may have thousands. */
 const MOST_BREACHES = 200;
 
 /**
@@ -62,25 +40,20 @@ export class Checker {
   readonly #contents = new Map<string, string>();
   readonly #revoked = new Map<string, Of<'revoked'>>();
   readonly #breaches: Breach[] = [];
-  readonly #faults: Record<string, number> = {};
-  readonly #closes: Record<string, number> = {};
-  readonly #refusals: Record<string, number> = {};
-  readonly #reconnectsMs: number[] = [];
-  #delivered = 0;
-  #temporaryRefusals = 0;
+  readonly #tally = new Tally();
   #losing = 0;
   #lossEndsAt: number | undefined;
   #line = 0;
 
   see(entry: JournalEntry, line: number): void {
     this.#line = line;
+    this.#tally.see(entry);
     switch (entry.kind) {
       case 'member':
         this.#receivers.set(entry.who, {
           member: entry,
           tracks: this.#tracksOf(entry),
           live: false,
-          awaySince: undefined,
         });
         return;
       case 'connecting': {
@@ -109,12 +82,8 @@ export class Checker {
         this.#acked(entry);
         return;
       case 'refused':
-        if (entry.temporary) this.#temporaryRefusals += 1;
-        else if (entry.code !== 'stale_fence' && !this.#isRevoked(entry.who, entry.id, entry.at))
+        if (!entry.temporary && entry.code !== 'stale_fence' && !this.#isRevoked(entry.who, entry.id, entry.at))
           this.#report('refused', `${entry.id} of ${entry.who} was refused: ${entry.code}`, [entry.id]);
-        return;
-      case 'closed':
-        this.#closed(entry);
         return;
       case 'left':
         this.#receiver(entry.who).live = false;
@@ -160,17 +129,7 @@ export class Checker {
     }
     return {
       breaches: this.#breaches,
-      counts: {
-        sent: this.#ledger.size,
-        acked: this.#ledger.ackedCount,
-        delivered: this.#delivered,
-        announcedResets,
-        temporaryRefusals: this.#temporaryRefusals,
-        faults: this.#faults,
-        closes: this.#closes,
-        refusals: this.#refusals,
-        reconnectMs: spread(this.#reconnectsMs),
-      },
+      counts: this.#tally.counts(this.#ledger, announcedResets),
     };
   }
 
@@ -184,8 +143,6 @@ export class Checker {
     if (this.#isRevoked(entry.who, undefined, entry.at))
       report('revoked', `${entry.who} was connected after it was revoked`);
     receiver.live = true;
-    if (receiver.awaySince !== undefined) this.#reconnectsMs.push(entry.at - receiver.awaySince);
-    receiver.awaySince = undefined;
     for (const track of ['main', 'internal'] as const) {
       const start: Start | undefined = entry[track];
       if (start === undefined) continue;
@@ -195,7 +152,6 @@ export class Checker {
   }
 
   #got({ who, track, offset, id, digest }: Of<'got'>): void {
-    this.#delivered += 1;
     const { member, tracks } = this.#receiver(who);
     const report = this.#reporter([who, id]);
     const copy = tracks[track];
@@ -223,17 +179,10 @@ export class Checker {
     this.#ledger.sawEpoch(this.#line, place.dialog, place.track, epoch);
   }
 
-  #fault({ name, phase, losesData, at }: Of<'fault'>): void {
-    if (phase === 'begins') this.#faults[name] = (this.#faults[name] ?? 0) + 1;
+  #fault({ phase, losesData, at }: Of<'fault'>): void {
     if (!losesData) return;
     this.#losing += phase === 'begins' ? 1 : -1;
     if (phase === 'ends') this.#lossEndsAt = at;
-  }
-
-  #closed({ who, was, code, at }: Of<'closed'>): void {
-    const counts = was === 'connected' ? this.#closes : this.#refusals;
-    counts[code] = (counts[code] ?? 0) + 1;
-    if (was === 'connected') this.#receiver(who).awaySince = at;
   }
 
   #isRevoked(who: string, id: string | undefined, at: number): boolean {

@@ -1,6 +1,5 @@
 import {
   type GatewayProcess,
-  internalApi,
   type ProcessEnv,
   type RedisOptions,
   type RedisServer,
@@ -12,6 +11,7 @@ import {
   TEST_TENANT,
   until,
 } from '@replyx/testkit';
+import { at, nodeOfProcess, type World, type WorldNode } from '../integration/world.js';
 
 /** Nothing but faults may stand in the way, and what a fault costs shall show within a run of seconds. */
 const ENVIRONMENT: ProcessEnv = {
@@ -38,8 +38,7 @@ export interface ClusterOptions {
 }
 
 /** Real node processes on one Redis, with a proxy between each node and it. */
-export interface ChaosCluster {
-  readonly processes: readonly GatewayProcess[];
+export interface ChaosCluster extends World {
   /** As many as nodes; unused where a `redisUrl` was given. */
   readonly proxies: readonly TcpProxy[];
   readonly redis: RedisServer;
@@ -49,7 +48,6 @@ export interface ChaosCluster {
   ready(): Promise<void>;
   /** Registers dialogs as a backend does; tries all nodes until each has been taken. */
   register(dialogs: readonly string[]): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** Rejects where the node does not answer within 2 s. */
@@ -58,22 +56,22 @@ export const isReady = async (process: GatewayProcess): Promise<boolean> => {
   return response.status === 200;
 };
 
-const register = async (processes: readonly GatewayProcess[], dialog: string): Promise<void> => {
+const register = async (nodes: readonly WorldNode[], dialog: string): Promise<void> => {
   let turn = 0;
   await until(
     async () => {
-      const process = processes[turn++ % processes.length] as GatewayProcess;
-      const body = { tenant: TEST_TENANT, assistant_id: TEST_ASSISTANT };
-      return (await internalApi(process.internalUrl).put(`/v1/dialogs/${dialog}`, body)).status === 200;
+      const { api } = at(nodes, turn++);
+      const { status } = await api.put(`/v1/dialogs/${dialog}`, { tenant: TEST_TENANT, assistant_id: TEST_ASSISTANT });
+      return status === 200;
     },
     { what: `dialog ${dialog} to be registered`, everyMs: 50 },
   );
 };
 
 export const startChaosCluster = async (options: ClusterOptions = {}): Promise<ChaosCluster> => {
-  const { nodes = 3, env = {} } = options;
+  const { env = {} } = options;
   const redis = await startRedis(options.redis ?? { appendonly: true, appendfsync: 'always' });
-  const proxies = await Promise.all(Array.from({ length: nodes }, () => startProxy({ port: redis.port })));
+  const proxies = await Promise.all(Array.from({ length: options.nodes ?? 3 }, () => startProxy({ port: redis.port })));
   const redisUrl = await options.redisUrl?.(redis);
   const processes = await Promise.all(
     proxies.map((proxy, i) =>
@@ -85,7 +83,9 @@ export const startChaosCluster = async (options: ClusterOptions = {}): Promise<C
       }),
     ),
   );
+  const nodes = processes.map(nodeOfProcess);
   return {
+    nodes,
     processes,
     proxies,
     redis,
@@ -107,7 +107,7 @@ export const startChaosCluster = async (options: ClusterOptions = {}): Promise<C
       });
     },
     register: async (dialogs) => {
-      for (const dialog of dialogs) await register(processes, dialog);
+      for (const dialog of dialogs) await register(nodes, dialog);
     },
     close: async () => {
       await Promise.all(processes.map((process) => process.kill()));

@@ -111,14 +111,20 @@ export class MessageLedger {
 
   /** When all is over. `lossEndsAt`: when the last fault that loses data ended; undefined where none did. */
   settle(lossEndsAt: number | undefined, report: (rule: string, what: string, line: number, id: string) => void): void {
+    const uncounted = new Set<string>();
     for (const [id, message] of this.#messages) {
-      const { acks, places, kept } = message;
+      const { acks, places, kept, dialog, track } = message;
       for (const { offset, line } of acks) {
         if (places.length > 0 && !places.some((place) => place.offset === offset))
           report('wrong ack', `${id} is acknowledged at ${offset} and shown at ${places.map(show).join()}`, line, id);
       }
       const [first] = acks;
-      if (first !== undefined && kept === undefined && !this.#lossIsAnnounced(message, lossEndsAt))
+      if (first === undefined) continue;
+      const where = `${dialog} ${track}`;
+      if (this.headOf(dialog, track) === undefined) {
+        if (!uncounted.has(where)) report('history', `the history of ${where} was never told`, first.line, dialog);
+        uncounted.add(where);
+      } else if (kept === undefined && !this.#lossIsAnnounced(message, lossEndsAt))
         report('acked and lost', `${id}, acknowledged at ${first.offset}, is not kept`, first.line, id);
     }
     this.#settleFences(report);

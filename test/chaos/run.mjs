@@ -20,5 +20,5 @@ const compiled = spawnSync(
   },
 );
 if (compiled.status !== 0) process.exit(1);
-const { main } = await import(join(out, 'main.js'));
+const { main } = await import(join(out, 'chaos', 'main.js'));
 process.exitCode = await main(process.argv.slice(2), join(root, '.cache', 'chaos'));

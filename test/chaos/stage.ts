@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { scratchPath, seededRandom, until } from '@replyx/testkit';
+import { at, type WorldNode } from '../integration/world.js';
 import { Backend } from './backend.js';
 import { ChatClient } from './chat-client.js';
 import { Checker, type Verdict } from './checker.js';
@@ -37,13 +38,11 @@ export interface Outcome extends Verdict {
 const VISITORS = 2;
 const SETTLE_GUARD_MS = 90_000;
 
-const at = <T>(list: readonly T[], index: number): T => list[index % list.length] as T;
-
 const crowdOf = (
   options: StageOptions,
   dialogs: readonly string[],
   journal: Journal,
-  nodes: () => string[],
+  nodes: readonly WorldNode[],
 ): ChatClient[] => {
   const { seed, clientsPerDialog = 4, silenceMs, pinned = false } = options;
   return dialogs.flatMap((dialog, i) =>
@@ -56,7 +55,7 @@ const crowdOf = (
         sub: isVisitor ? `visitor-${dialog}` : `operator-${n}`,
         journal,
         random: seededRandom(seed + i * 1_000 + n),
-        nodes: pinned ? () => [at(nodes(), n)] : nodes,
+        nodes: pinned ? [at(nodes, n)] : nodes,
         ...(silenceMs === undefined ? {} : { silenceMs }),
       });
     }),
@@ -81,13 +80,9 @@ export class Stage {
     this.cluster = cluster;
     this.journal = new Journal(options.journalPath ?? join(scratchPath('chaos'), 'journal.jsonl'));
     this.dialogs = Array.from({ length: count }, (_, i) => `d${i}`);
-    this.clients = crowdOf(options, this.dialogs, this.journal, () => cluster.processes.map(({ wsUrl }) => wsUrl));
+    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes);
     const random = seededRandom(seed ^ 0x5eed);
-    this.backend = new Backend({
-      journal: this.journal,
-      random,
-      nodes: () => cluster.processes.map(({ internalUrl }) => internalUrl),
-    });
+    this.backend = new Backend({ journal: this.journal, random, nodes: cluster.nodes });
     this.load = new Load({ clients: this.clients, backend: this.backend, random, perSecond });
     this.#victims = { cluster, clients: this.clients, dialogs: this.dialogs, random };
     this.#settleGuardMs = options.settleGuardMs ?? SETTLE_GUARD_MS;
@@ -164,22 +159,27 @@ export class Stage {
   /** Ends the load, undoes every fault, waits until all are quiet, and has the journal judged. */
   async finish(): Promise<Outcome> {
     this.load.quiet();
-    let unsettled: string | undefined;
-    try {
-      await this.cluster.heal();
-      await this.well();
-      await this.whole();
-      for (const dialog of this.dialogs) {
-        await this.backend.recount(dialog, 'main');
-        await this.backend.recount(dialog, 'internal');
+    const troubles: string[] = [];
+    const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        troubles.push((error as Error).message);
       }
-    } catch (error) {
-      unsettled = `${(error as Error).message}; absent: ${this.#absent().join() || 'nobody'}`;
-    }
+    };
+    await attempt(() => this.cluster.heal());
+    await attempt(() => this.well());
+    await attempt(() => this.whole());
+    // Also where not all is well: the history shows what was lost, and what is only late.
+    await attempt(() => this.#recount());
+    const absent = this.#absent();
     this.load.stop();
     await Promise.all(this.clients.map((client) => client.stop()));
     await this.backend.stop();
     await this.journal.close();
+    const [trouble] = troubles;
+    const unsettled =
+      trouble === undefined ? undefined : `${trouble}; without a connection: ${absent.join() || 'nobody'}`;
     const checker = new Checker();
     for await (const { line, entry } of readJournal(this.journal.path)) checker.see(entry, line);
     return { ...checker.verdict(), seed: this.seed, journalPath: this.journal.path, unsettled };
@@ -189,6 +189,13 @@ export class Stage {
     this.load.stop();
     await Promise.all(this.clients.map((client) => client.stop()));
     await Promise.all([this.backend.stop(), this.cluster.close()]);
+  }
+
+  async #recount(): Promise<void> {
+    for (const dialog of this.dialogs) {
+      await this.backend.recount(dialog, 'main');
+      await this.backend.recount(dialog, 'internal');
+    }
   }
 
   #absent(): string[] {
