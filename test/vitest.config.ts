@@ -17,6 +17,7 @@ export default defineConfig({
       },
       { root, test: { name: 'redis', include: ['packages/redis/test/**/*.test.ts'], ...processes } },
       { root, test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
+      { root, test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], ...processes } },
     ],
   },
 });

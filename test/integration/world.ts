@@ -59,6 +59,19 @@ const nodeOf = (wsUrl: string, internalUrl: string): WorldNode => ({
   api: internalApi(internalUrl),
 });
 
+/** Ports may change when a process is restarted; addresses are read when they are used. */
+export const nodeOfProcess = (process: GatewayProcess): WorldNode => ({
+  get wsUrl() {
+    return process.wsUrl;
+  },
+  get internalUrl() {
+    return process.internalUrl;
+  },
+  get api() {
+    return internalApi(process.internalUrl);
+  },
+});
+
 export interface WorldOptions {
   readonly nodes?: number;
   readonly redis?: RedisOptions;
@@ -78,18 +91,7 @@ export const startWorld = async ({
     ),
   );
   return {
-    // Ports may change when a process is restarted; addresses are read when they are used.
-    nodes: processes.map((process) => ({
-      get wsUrl() {
-        return process.wsUrl;
-      },
-      get internalUrl() {
-        return process.internalUrl;
-      },
-      get api() {
-        return internalApi(process.internalUrl);
-      },
-    })),
+    nodes: processes.map(nodeOfProcess),
     processes,
     redis,
     close: async () => {

@@ -20,6 +20,8 @@ const HIGH_WATER_BYTES = 1 << 20;
 export interface LaneHooks {
   /** True: the chunk is lost and the connection cut. */
   intercept(chunk: Buffer): boolean;
+  /** True: nothing passes on this connection, whatever the proxy's faults. */
+  isMuted(): boolean;
   delivered(bytes: number): void;
 }
 
@@ -71,7 +73,7 @@ export class Lane {
   pump(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (!this.#faults.held && !this.#blocked && !this.#to.destroyed) {
+    while (!this.#faults.held && !this.#hooks.isMuted() && !this.#blocked && !this.#to.destroyed) {
       const parcel = this.#parcels[0];
       if (parcel === undefined) break;
       const waitMs = Math.max(parcel.dueMs, this.#freeAtMs) - performance.now();

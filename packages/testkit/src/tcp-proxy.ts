@@ -12,7 +12,11 @@ interface Link {
   readonly lanes: readonly [Lane, Lane];
   /** Connects to the server; false while the way up is a black hole, as a SYN would be lost there. */
   connected: boolean;
+  /** The first bytes from the client, at most OPENING_BYTES. */
+  opening: string;
 }
+
+const OPENING_BYTES = 1_024;
 
 /** Which replies get lost: the next so many chunks from the server, or the chunks for which it says true. */
 export type ReplyRule = number | ((chunk: Buffer) => boolean);
@@ -32,6 +36,7 @@ export class TcpProxy {
   };
   readonly #links = new Set<Link>();
   readonly #rules = new Set<(chunk: Buffer) => boolean>();
+  #mutes: (opening: string) => boolean = () => false;
   #server: Server | undefined;
 
   constructor(target: { host: string; port: number }, port: number) {
@@ -60,11 +65,21 @@ export class TcpProxy {
   }
 
   /**
+   * A black hole on the way down for those connections only, open or new, whose first bytes from the client match: for instance
+   * the ones that carry subscriptions. Their ends vanish too.
+   */
+  mute(which: (opening: string) => boolean): void {
+    this.#mutes = which;
+    this.#pump();
+  }
+
+  /**
    * Takes all faults away but `refuse`. What a black hole has held arrives now, as TCP would send it again: no
    * connection has a hole in its stream.
    */
   heal(): void {
     this.#rules.clear();
+    this.#mutes = () => false;
     this.#set('both', (faults) => {
       faults.held = false;
       faults.delayMs = 0;
@@ -139,6 +154,10 @@ export class TcpProxy {
   #set(direction: Direction, change: (faults: LaneFaults) => void): void {
     if (direction !== 'down') change(this.#faults.up);
     if (direction !== 'up') change(this.#faults.down);
+    this.#pump();
+  }
+
+  #pump(): void {
     for (const link of this.#links) for (const lane of link.lanes) lane.pump();
   }
 
@@ -147,18 +166,23 @@ export class TcpProxy {
     const server = new Socket({ allowHalfOpen: true });
     server.setNoDelay(true);
     const up = new Lane(client, server, this.#faults.up, {
-      intercept: () => false,
+      intercept: (chunk) => {
+        if (link.opening.length < OPENING_BYTES) link.opening += chunk.toString('latin1', 0, OPENING_BYTES);
+        return false;
+      },
+      isMuted: () => false,
       delivered: (bytes) => {
         this.bytes.up += bytes;
       },
     });
     const down = new Lane(server, client, this.#faults.down, {
       intercept: (chunk) => this.#lose(link, chunk),
+      isMuted: () => this.#mutes(link.opening),
       delivered: (bytes) => {
         this.bytes.down += bytes;
       },
     });
-    const link: Link = { client, server, lanes: [up, down], connected: false };
+    const link: Link = { client, server, lanes: [up, down], connected: false, opening: '' };
     this.#links.add(link);
     const forget = (): void => {
       if (client.destroyed && server.destroyed) this.#links.delete(link);

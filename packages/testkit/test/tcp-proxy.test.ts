@@ -111,6 +111,21 @@ describe('TcpProxy', () => {
     expect(peer.text).toBe('x');
   });
 
+  it('mutes only the connections that opened with certain bytes, old and new, until it is healed', async () => {
+    const [muted, other] = [dial(), dial()];
+    await echoed(muted, 'SUBSCRIBE');
+    await echoed(other, 'GET');
+    proxy.mute((opening) => opening.includes('SUBSCRIBE'));
+    const late = dial();
+    late.socket.write('SUBSCRIBE');
+    muted.socket.write('+');
+    await echoed(other, 'GET again');
+    await until(() => proxy.bytes.up === 31, { what: 'all requests to arrive' });
+    expect([muted.text, late.text, muted.error, late.error]).toEqual(['SUBSCRIBE', '', undefined, undefined]);
+    proxy.heal();
+    await until(() => muted.text === 'SUBSCRIBE+' && late.text === 'SUBSCRIBE', { what: 'what was held' });
+  });
+
   it('resets connections so that both ends see it', async () => {
     const peer = dial();
     await echoed(peer, 'x');

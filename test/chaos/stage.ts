@@ -1,0 +1,223 @@
+import { join } from 'node:path';
+import { scratchPath, seededRandom, until } from '@replyx/testkit';
+import { at, type WorldNode } from '../integration/world.js';
+import { Backend } from './backend.js';
+import { ChatClient } from './chat-client.js';
+import { Checker, type Verdict } from './checker.js';
+import { type ChaosCluster, type ClusterOptions, startChaosCluster } from './cluster.js';
+import { strike, type Victims } from './faults.js';
+import { Journal, readJournal, type Track } from './journal.js';
+import { Load } from './load.js';
+import { type Fault, LOSES_DATA } from './plan.js';
+
+export interface StageOptions {
+  readonly seed: number;
+  /** Default 6. */
+  readonly dialogs?: number;
+  /** Clients of each dialog: two tabs of the visitor, then operators. Default 4. */
+  readonly clientsPerDialog?: number;
+  /** Messages a second over all dialogs. Default 60. */
+  readonly perSecond?: number;
+  readonly cluster?: ClusterOptions;
+  readonly silenceMs?: number;
+  /** True: the nth client of a dialog connects to the nth node only. Default false: each time to any. */
+  readonly pinned?: boolean;
+  /** File of the journal; default one that goes with the process. */
+  readonly journalPath?: string;
+  /** How long all may take to be well again once nothing is wrong any more. A guard against hanging. Default 90000. */
+  readonly settleGuardMs?: number;
+}
+
+export interface Outcome extends Verdict {
+  readonly seed: number;
+  readonly journalPath: string;
+  /** What kept all from being well at the end; undefined where they were. */
+  readonly unsettled: string | undefined;
+}
+
+const VISITORS = 2;
+const SETTLE_GUARD_MS = 90_000;
+
+const crowdOf = (
+  options: StageOptions,
+  dialogs: readonly string[],
+  journal: Journal,
+  nodes: readonly WorldNode[],
+): ChatClient[] => {
+  const { seed, clientsPerDialog = 4, silenceMs, pinned = false } = options;
+  return dialogs.flatMap((dialog, i) =>
+    Array.from({ length: clientsPerDialog }, (_, n) => {
+      const isVisitor = n < VISITORS;
+      return new ChatClient({
+        who: `${dialog}-${isVisitor ? 'v' : 'o'}${n}`,
+        dialog,
+        role: isVisitor ? 'visitor' : 'operator',
+        sub: isVisitor ? `visitor-${dialog}` : `operator-${n}`,
+        journal,
+        random: seededRandom(seed + i * 1_000 + n),
+        nodes: pinned ? [at(nodes, n)] : nodes,
+        ...(silenceMs === undefined ? {} : { silenceMs }),
+      });
+    }),
+  );
+};
+
+/** A cluster under load, with all that is needed to break it and to judge it afterwards. */
+export class Stage {
+  readonly seed: number;
+  readonly cluster: ChaosCluster;
+  readonly clients: readonly ChatClient[];
+  readonly dialogs: readonly string[];
+  readonly backend: Backend;
+  readonly journal: Journal;
+  readonly load: Load;
+  readonly #victims: Victims;
+  readonly #settleGuardMs: number;
+
+  private constructor(options: StageOptions, cluster: ChaosCluster) {
+    const { seed, dialogs: count = 6, perSecond = 60 } = options;
+    this.seed = seed;
+    this.cluster = cluster;
+    this.journal = new Journal(options.journalPath ?? join(scratchPath('chaos'), 'journal.jsonl'));
+    this.dialogs = Array.from({ length: count }, (_, i) => `d${i}`);
+    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes);
+    const random = seededRandom(seed ^ 0x5eed);
+    this.backend = new Backend({ journal: this.journal, random, nodes: cluster.nodes });
+    this.load = new Load({ clients: this.clients, backend: this.backend, random, perSecond });
+    this.#victims = { cluster, clients: this.clients, dialogs: this.dialogs, random };
+    this.#settleGuardMs = options.settleGuardMs ?? SETTLE_GUARD_MS;
+  }
+
+  /** Starts cluster and clients, and resolves when all are connected and messages flow. */
+  static async open(options: StageOptions): Promise<Stage> {
+    const cluster = await startChaosCluster(options.cluster);
+    const stage = new Stage(options, cluster);
+    try {
+      await cluster.register(stage.dialogs);
+      for (const client of stage.clients) client.start();
+      await stage.allLive();
+      stage.load.flow();
+      return stage;
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+  }
+
+  /** Does a fault's harm and undoes it; both are in the journal. */
+  async strike(fault: Fault): Promise<void> {
+    await this.during(fault.kind, () => strike(this.#victims, fault), LOSES_DATA.has(fault.kind));
+  }
+
+  /** Notes in the journal that something is wrong while `work` runs. */
+  async during<T>(name: string, work: () => Promise<T>, losesData = false): Promise<T> {
+    this.journal.write({ kind: 'fault', name, phase: 'begins', losesData });
+    try {
+      return await work();
+    } finally {
+      this.journal.write({ kind: 'fault', name, phase: 'ends', losesData });
+    }
+  }
+
+  /** Resolves when so many more messages have been acknowledged. */
+  async flowed(count: number): Promise<void> {
+    const enough = this.journal.count('acked') + count;
+    await until(() => this.journal.count('acked') >= enough, {
+      what: `${count} acknowledgements`,
+      hangGuardMs: this.#settleGuardMs,
+    });
+  }
+
+  /** How many clients are without a connection. */
+  get absentCount(): number {
+    return this.#absent().length;
+  }
+
+  /** Resolves when every client that has not left for good is connected. */
+  async allLive(): Promise<void> {
+    await until(() => this.#absent().length === 0, {
+      what: 'every client to be connected',
+      hangGuardMs: this.#settleGuardMs,
+    });
+  }
+
+  /** Resolves to the milliseconds until every node is ready and every client connected. */
+  async well(): Promise<number> {
+    const started = performance.now();
+    await this.cluster.ready();
+    await this.allLive();
+    return performance.now() - started;
+  }
+
+  /** While nothing new is sent: resolves when everything is answered and every client is at its tracks' heads. */
+  async whole(): Promise<void> {
+    const hangGuardMs = this.#settleGuardMs;
+    await until(() => this.#unanswered() === 0, { what: 'every answer', hangGuardMs });
+    await until(() => this.#atHeads(), { what: 'every copy to be whole', hangGuardMs, everyMs: 100 });
+  }
+
+  /** Ends the load, undoes every fault, waits until all are quiet, and has the journal judged. */
+  async finish(): Promise<Outcome> {
+    this.load.quiet();
+    const troubles: string[] = [];
+    const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        troubles.push((error as Error).message);
+      }
+    };
+    await attempt(() => this.cluster.heal());
+    await attempt(() => this.well());
+    await attempt(() => this.whole());
+    // Also where not all is well: the history shows what was lost, and what is only late.
+    await attempt(() => this.#recount());
+    const absent = this.#absent();
+    this.load.stop();
+    await Promise.all(this.clients.map((client) => client.stop()));
+    await this.backend.stop();
+    await this.journal.close();
+    const [trouble] = troubles;
+    const unsettled =
+      trouble === undefined ? undefined : `${trouble}; without a connection: ${absent.join() || 'nobody'}`;
+    const checker = new Checker();
+    for await (const { line, entry } of readJournal(this.journal.path)) checker.see(entry, line);
+    return { ...checker.verdict(), seed: this.seed, journalPath: this.journal.path, unsettled };
+  }
+
+  async close(): Promise<void> {
+    this.load.stop();
+    await Promise.all(this.clients.map((client) => client.stop()));
+    await Promise.all([this.backend.stop(), this.cluster.close()]);
+  }
+
+  async #recount(): Promise<void> {
+    for (const dialog of this.dialogs) {
+      await this.backend.recount(dialog, 'main');
+      await this.backend.recount(dialog, 'internal');
+    }
+  }
+
+  #absent(): string[] {
+    return this.clients.filter((client) => !client.isLive && !client.hasLeft).map(({ who }) => who);
+  }
+
+  #unanswered(): number {
+    return this.clients.reduce((sum, client) => sum + client.unackedCount, this.backend.pendingCount);
+  }
+
+  async #atHeads(): Promise<boolean> {
+    for (const dialog of this.dialogs) {
+      for (const track of ['main', 'internal'] as const satisfies readonly Track[]) {
+        const head = await this.backend.head(dialog, track);
+        for (const client of this.clients) {
+          if (client.dialog !== dialog || client.hasLeft || (track === 'internal' && client.role === 'visitor'))
+            continue;
+          const position = client.position(track);
+          if (position?.epoch !== head.epoch || position.offset !== head.offset) return false;
+        }
+      }
+    }
+    return true;
+  }
+}
