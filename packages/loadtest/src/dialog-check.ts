@@ -119,6 +119,14 @@ export class DialogCheck<S> {
     this.head = offset;
   }
 
+  /** Whether the sender waits for an acknowledgement. */
+  isAwaitedBy(sender: S): boolean {
+    for (const entry of this.pending.values()) {
+      if (entry.sender === sender && entry.ackedOffset === 0 && !entry.refused) return true;
+    }
+    return false;
+  }
+
   /** Whether everything that was sent is acknowledged (or refused) and delivered. */
   get isSettled(): boolean {
     for (const entry of this.pending.values()) if (!entry.refused) return false;

@@ -41,7 +41,7 @@ export class Histogram {
   /** Negative values count as 0, fractions are cut off. */
   record(value: number, times = 1): void {
     const exact = value > 0 ? Math.floor(value) : 0;
-    const index = indexOf(exact > MAX_VALUE ? MAX_VALUE : exact);
+    const index = indexOf(Math.min(exact, MAX_VALUE));
     this.#counts[index] = (this.#counts[index] as number) + times;
     this.#count += times;
     this.#sum += exact * times;

@@ -52,7 +52,8 @@ export const outcomeOf = (bytes: Buffer): string | undefined => {
   while (bytes.length >= at + 2) {
     const opcode = (bytes[at] as number) & 0x0f;
     const short = (bytes[at + 1] as number) & 0x7f;
-    if (short === 127 || bytes.length < at + 4) return short === 127 ? 'not http' : undefined;
+    if (short === 127) return 'too long';
+    if (short === 126 && bytes.length < at + 4) return undefined;
     const start = short === 126 ? at + 4 : at + 2;
     const length = short === 126 ? bytes.readUInt16BE(at + 2) : short;
     if (bytes.length < start + length) return undefined;

@@ -44,8 +44,7 @@ export class LoadDialog {
   readonly clients: readonly Client[];
   /** Those of the clients that send. */
   readonly writers: readonly Client[];
-  /** Whose turn it is to send. */
-  turn = 0;
+  #turn = 0;
 
   constructor(planned: PlannedDialog, faults: DeliveryFaults, writers = planned.clients.length) {
     this.index = planned.index;
@@ -53,5 +52,15 @@ export class LoadDialog {
     this.check = new DialogCheck(faults);
     this.clients = planned.clients.map((client) => new Client(this, client));
     this.writers = this.clients.slice(0, writers);
+  }
+
+  /** They write in turn. Whoever was cut by us is passed over; whoever lost its connection keeps its turn, and its message waits. */
+  nextWriter(): Client | undefined {
+    for (let tried = 0; tried < this.writers.length; tried += 1) {
+      const writer = this.writers[this.#turn % this.writers.length];
+      this.#turn += 1;
+      if (writer !== undefined && !(writer.excused && writer.state !== 'joined')) return writer;
+    }
+    return this.writers[0];
   }
 }

@@ -7,6 +7,7 @@ import { pace, until } from './pacing.js';
 /** Handshakes of a driver at once. What has to wait for a place stays due when it was, and its latency says so. */
 const MAX_IN_FLIGHT = 500;
 const DRAIN_MS = 20_000;
+const HOPELESS_MS = 10_000;
 
 /** Opens connections at a rate; each leaves when it has joined. */
 export class ConnectLoad {
@@ -34,7 +35,7 @@ export class ConnectLoad {
         if (dialog === undefined) return true;
         this.#inFlight += 1;
         // Each is a tab of its own: the same one twice would put out the other.
-        const client = new Client(dialog, { slot: n, role: this.#role });
+        const client = new Client(dialog, { slot: Math.floor(n / dialogs.length), role: this.#role });
         client.once = true;
         this.#crowd.open(client, dueUs);
         return true;
@@ -93,5 +94,11 @@ export const openAll = async (
       return true;
     },
   });
-  await until(() => settled() >= clients.length, end - performance.now(), isStopped);
+  // Where nobody got in for a while, nobody will: an address that does not answer should not take a minute to say so.
+  const hopeless = performance.now() + HOPELESS_MS;
+  await until(
+    () => settled() >= clients.length || (crowd.size === 0 && performance.now() > hopeless),
+    end - performance.now(),
+    isStopped,
+  );
 };

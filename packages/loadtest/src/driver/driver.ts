@@ -158,7 +158,9 @@ export class Driver {
         isStopped,
       });
     }
-    const endChurn = churn(this.#crowd, this.#clients, scenario === 'soak' ? this.#plan.churn / drivers : 0);
+    // By slots: never the clients of one dialog one after the other, so that somebody stays to write.
+    const bySlot = [...this.#clients].sort((a, b) => a.planned.slot - b.planned.slot);
+    const endChurn = churn(this.#crowd, bySlot, scenario === 'soak' ? this.#plan.churn / drivers : 0);
     const loads = [until(() => false, startsInMs + rampMs + holdMs, isStopped) as Promise<unknown>];
     if (hasMessages(this.#plan)) loads.push(this.#messages.run(share(rate, rampMs, holdMs), startUs, this.#dialogs));
     if (flood) {

@@ -45,9 +45,8 @@ export class MessageLoad {
           return true;
         }
         const dialog = dialogs[n % dialogs.length];
-        const client = dialog?.writers[dialog.turn % dialog.writers.length];
-        if (dialog === undefined || client === undefined) return true;
-        dialog.turn += 1;
+        const client = dialog?.nextWriter();
+        if (client === undefined) return true;
         this.send(client, dueUs);
         stats.late(clock.nowUs() - dueUs);
         return true;

@@ -1,6 +1,9 @@
 import type { RateSchedule } from '../rate-schedule.js';
 import type { RunClock } from '../run-clock.js';
 
+/** Events in one turn of the event loop; more would keep the answers waiting. */
+const PER_TURN = 32;
+
 export interface Pacing {
   readonly clock: RunClock;
   readonly schedule: RateSchedule;
@@ -16,10 +19,14 @@ export const pace = ({ clock, schedule, startUs, isStopped, onDue }: Pacing): Pr
   return new Promise((resolve) => {
     const turn = (): void => {
       const nowUs = clock.nowUs();
+      const last = next + PER_TURN;
       while (next < schedule.total && !isStopped()) {
         const dueUs = Math.round(startUs + schedule.dueMs(next) * 1000);
         if (dueUs > nowUs || !onDue(next, dueUs)) break;
         next += 1;
+        if (next < last) continue;
+        setImmediate(turn);
+        return;
       }
       if (next < schedule.total && !isStopped()) setTimeout(turn, 1);
       else resolve();

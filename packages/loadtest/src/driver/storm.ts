@@ -6,6 +6,8 @@ import type { Crowd } from './crowd.js';
 import type { MessageLoad } from './message-load.js';
 import { pace, until } from './pacing.js';
 
+/** For the ends of so many connections, so that they are not what the messages wait for. */
+const CUT_MS = 200;
 const ACKS_DEADLINE_MS = 20_000;
 const RECOVERY_DEADLINE_MS = 60_000;
 
@@ -27,14 +29,12 @@ export const storm = async (
   const readers = dialogs.flatMap((dialog) => dialog.clients.filter((client) => !dialog.writers.includes(client)));
   for (let wave = 0; wave < plan.waves && !isStopped(); wave += 1) {
     for (const reader of readers) crowd.cut(reader);
+    await until(() => false, CUT_MS, isStopped);
     const messages = dialogs.length * plan.missed;
     const perSecond = plan.rate / plan.drivers;
     const missed = rateSchedule({ perSecond, rampMs: 0, holdMs: (messages * 1000) / perSecond });
     await load.run(missed, clock.nowUs(), dialogs);
-    const isAcked = (dialog: LoadDialog): boolean => {
-      for (const entry of dialog.check.pending.values()) if (entry.ackedOffset === 0 && !entry.refused) return false;
-      return true;
-    };
+    const isAcked = ({ check, writers }: LoadDialog): boolean => writers.every((writer) => !check.isAwaitedBy(writer));
     await until(() => dialogs.every(isAcked), ACKS_DEADLINE_MS, isStopped);
     // All of them at once, or evenly over the spread; each is due when it is due, however long the queue before it.
     const back = {

@@ -46,6 +46,15 @@ const partsText = ({ parts, total }: Resource): string =>
     .map(([name, part]) => `${name} ${Math.round((part / Math.max(1e-12, total)) * 100)} %`)
     .join(', ');
 
+/** The resource that asks for the most, and what it is used for. */
+const becauseText = (resources: readonly Resource[], of: 'node' | 'Redis'): string => {
+  const [most] = resources
+    .filter(({ name }) => name.startsWith(of))
+    .sort((a, b) => b.needed - a.needed || b.used - a.used);
+  const [cause] = Object.entries(most?.parts ?? {}).sort(([, a], [, b]) => b - a)[0] ?? [];
+  return `${most?.name}: ${cause}`;
+};
+
 const firstText = ({ first }: Capacity): string => {
   const [cause = 'it'] = Object.entries(first.parts).sort(([, a], [, b]) => b - a)[0] ?? [];
   const share = Math.round((Math.max(...Object.values(first.parts)) / Math.max(1e-12, first.total)) * 100);
@@ -66,6 +75,7 @@ export const planText = (capacity: Capacity, { spareNodes }: Means): string => {
   return [
     `${nodes} node${nodes === 1 ? '' : 's'}${spareNodes > 0 ? ` (${spareNodes} of them to spare)` : ''}, ${shards} Redis shard${shards === 1 ? '' : 's'}`,
     firstText(capacity),
+    `The nodes are as many because of ${becauseText(resources, 'node')}; the shards because of ${becauseText(resources, 'Redis')}`,
     '',
     ...all.map((row) =>
       row

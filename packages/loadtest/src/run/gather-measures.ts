@@ -32,6 +32,8 @@ export interface Gathered {
 }
 
 const MICROS = 1e6;
+/** Below it, memory that has nothing to do with connections would be what is divided. */
+const MIN_CONNECTIONS = 1_000;
 
 const PREFIX_OF = {
   delivery: '',
@@ -99,12 +101,14 @@ const cost = (name: string, cpuSeconds: number, events: number): Record<string, 
 
 const costMeasures = (gathered: Gathered): Record<string, number> => {
   const { plan, turns, counts, latencies, connectionsAtStart, joinedAtStart, hasServers } = gathered;
-  if (!hasServers) return {};
   const { before, connected, loadStart, loadEnd } = turns;
+  // Of servers that have ended nobody can tell what they used, and the others' use alone would be too little.
+  if (!hasServers || loadEnd.usages.includes(undefined) || before.usages.includes(undefined)) return {};
   const measureStart = turns.measureStart ?? loadStart;
   const under = cpuBetween(measureStart, loadEnd);
   const shared: Record<string, number> = { server_cpu: under / seconds(measureStart, loadEnd) };
-  if (connectionsAtStart > 0) shared['rss_per_connection'] = rssBetween(before, connected) / connectionsAtStart;
+  if (connectionsAtStart >= MIN_CONNECTIONS)
+    shared['rss_per_connection'] = rssBetween(before, connected) / connectionsAtStart;
   if (gathered.growthPerHour !== undefined) shared['rss_growth_per_hour'] = gathered.growthPerHour;
   switch (plan.scenario) {
     case 'connects':

@@ -78,6 +78,7 @@ export const loadCommand = async (name: string, args: readonly string[], io: Com
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
+    api?.close();
   }
 
   const judged: RunResult = { ...result, assertions: judge(assertions, result.measures) };

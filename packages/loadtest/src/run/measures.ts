@@ -37,7 +37,7 @@ export const MEASURES = {
     says: 'server CPU per refused attempt, beyond that of the admitted clients, microseconds',
   },
   cpu_us_per_recovery: { unit: '', says: 'server CPU of a storm per recovered client, microseconds' },
-  rss_per_connection: { unit: 'B', says: 'server memory per connection, bytes' },
+  rss_per_connection: { unit: 'B', says: 'server memory per connection, bytes; with 1,000 connections or more' },
   rss_growth_per_hour: { unit: 'B', says: 'growth of server memory over the second half of the load, bytes an hour' },
   driver_cpu: { unit: '', says: 'share of a core of the busiest driver' },
   driver_lag_p99: { unit: 'ms', says: 'event loop lag of the drivers' },

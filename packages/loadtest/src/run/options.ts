@@ -51,7 +51,7 @@ export const LOAD_OPTIONS = {
     value: '<time>',
     says: 'time over which the rate rises first; idle: over which the sockets are opened (0s)',
   },
-  'connect-rate': { type: 'string', value: '<n/s>', says: 'connects a second while the sockets are opened (1000)' },
+  'connect-rate': { type: 'string', value: '<n/s>', says: 'connects a second while the sockets are opened (500)' },
   text: { type: 'string', value: '<bytes>', says: 'length of a message (200)' },
   settle: { type: 'string', value: '<time>', says: 'longest wait for the last deliveries (10s)' },
   missed: { type: 'string', value: '<n>', says: 'storm: messages of each dialog that the readers miss (10)' },

@@ -149,7 +149,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
 
   const sockets = tokens?.length ?? dialogs * perDialog;
   const isIdle = scenario === 'idle';
-  const connectRate = isIdle && askedRampMs > 0 ? (sockets * 1000) / askedRampMs : rateOf('connect-rate', 1_000);
+  const connectRate = isIdle && askedRampMs > 0 ? (sockets * 1000) / askedRampMs : rateOf('connect-rate', 500);
   const attemptRate = rateOf('attempt-rate', 500);
   const waves = count('waves') ?? 1;
   const connects =
