@@ -1,0 +1,89 @@
+import type { EncodedHistogram } from '../histogram.js';
+import { Histogram } from '../histogram.js';
+import { type DriverCounts, LATENCIES, type LatencyName } from './driver-messages.js';
+
+const MAX_NAMES = 64;
+
+/** One more of `name`; names beyond a bound are `other`, so that no server can fill the record. */
+export const countIn = (record: Record<string, number>, name: string): void => {
+  const key = name in record || Object.keys(record).length < MAX_NAMES ? name : 'other';
+  record[key] = (record[key] ?? 0) + 1;
+};
+
+/** All that a driver counts and times. Times are in microseconds, from the moment at which something was due. */
+export class DriverStats {
+  readonly counts: DriverCounts = {
+    sent: 0,
+    resent: 0,
+    acked: 0,
+    delivered: 0,
+    unsent: 0,
+    refused: 0,
+    opened: 0,
+    joined: 0,
+    recovered: 0,
+    discontinued: 0,
+    others: 0,
+    closed: {},
+    errors: {},
+    turnedAway: {},
+    attempts: {},
+  };
+  /** What is due from here on counts for the percentiles; before it is the ramp, or the quiet part of a flood. */
+  measureFromUs = Number.POSITIVE_INFINITY;
+  quietFromUs = Number.POSITIVE_INFINITY;
+  readonly #latencies = Object.fromEntries(LATENCIES.map((name) => [name, new Histogram()])) as Record<
+    LatencyName,
+    Histogram
+  >;
+  readonly #interval = new Histogram();
+  readonly #otherInterval = new Histogram();
+
+  delivered(dueUs: number, nowUs: number): void {
+    const took = nowUs - dueUs;
+    this.counts.delivered += 1;
+    this.#interval.record(took);
+    if (dueUs >= this.measureFromUs) this.#latencies.delivery.record(took);
+    else if (dueUs >= this.quietFromUs) this.#latencies.quiet.record(took);
+  }
+
+  acked(dueUs: number, nowUs: number): void {
+    this.counts.acked += 1;
+    if (dueUs >= this.measureFromUs) this.#latencies.ack.record(nowUs - dueUs);
+  }
+
+  /** What is not about a message. */
+  took(name: 'connect' | 'recovery' | 'refusal', dueUs: number, nowUs: number): void {
+    this.#latencies[name].record(nowUs - dueUs);
+    this.#otherInterval.record(nowUs - dueUs);
+  }
+
+  late(us: number): void {
+    this.#latencies.late.record(us);
+  }
+
+  lag(us: number): void {
+    this.#latencies.lag.record(us);
+  }
+
+  /** The latencies since the last call. */
+  takeInterval(): { delivery: EncodedHistogram; other: EncodedHistogram } {
+    const taken = { delivery: this.#interval.encode(), other: this.#otherInterval.encode() };
+    this.#interval.clear();
+    this.#otherInterval.clear();
+    return taken;
+  }
+
+  /** Forgets what was timed of itself while the sockets were opened. */
+  startMeasuring(): void {
+    this.#latencies.late.clear();
+    this.#latencies.lag.clear();
+  }
+
+  latencies(): Record<LatencyName, EncodedHistogram> {
+    return Object.fromEntries(LATENCIES.map((name) => [name, this.#latencies[name].encode()])) as Record<
+      LatencyName,
+      EncodedHistogram
+    >;
+  }
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+
+/** USER_HZ, fixed at 100 in the Linux ABI for every architecture that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+export interface Usage {
+  /** User and system CPU time since the process started. */
+  readonly cpuSeconds: number;
+  readonly rssBytes: number;
+  /** Sockets that it says it holds, where it says so. */
+  readonly connections?: number;
+}
+
+export const usageFrom = (stat: string, status: string): Usage => {
+  // The command name in brackets may hold spaces and brackets itself: count the fields from the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status);
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    rssBytes: rss === null ? 0 : Number(rss[1]) * 1024,
+  };
+};
+
+/** A process of this machine, from /proc; undefined where it is gone, or the system is not Linux. */
+export const processUsage = (pid: number): Usage | undefined => {
+  try {
+    return usageFrom(readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+};
+
+/** Most descriptors that one process may hold; undefined where the system does not say. */
+export const descriptorLimit = (): number | undefined => {
+  try {
+    const line = /^Max open files\s+(\d+|unlimited)\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+    // Node raises its soft limit to the hard one when it starts.
+    return line?.[2] === undefined || line[2] === 'unlimited' ? undefined : Number(line[2]);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,193 @@
+import { cpus } from 'node:os';
+import { CommandFailure } from '../command.js';
+import { noFaults } from '../dialog-check.js';
+import { type DriverResult, LATENCIES, type LatencyName } from '../driver/driver-messages.js';
+import { Histogram } from '../histogram.js';
+import { heldSockets, type LoadPlan } from '../load-plan.js';
+import { packageVersion } from '../version.js';
+import { driverLimits } from './driver-limits.js';
+import { DriverProcess } from './driver-process.js';
+import { gatherMeasures, type Turns } from './gather-measures.js';
+import { type RollingStep, runSteps } from './rolling-steps.js';
+import { growthPerHour, type LiveView, RunMeter } from './run-meter.js';
+import { type LatencySummary, RESULT_FORMAT, type RunResult, type Step, summarize } from './run-result.js';
+import { cpuBetween, type ServerSample, type ServerSource, ServerWatch } from './server-watch.js';
+import { addCounts } from './timeline.js';
+
+export interface LoadRun {
+  readonly plan: LoadPlan;
+  readonly title: string;
+  readonly settings: RunResult['settings'];
+  readonly servers: readonly ServerSource[];
+  readonly steps: readonly RollingStep[];
+  readonly stepEveryMs: number;
+}
+
+export interface LoadHooks {
+  readonly onPhase: (what: string) => void;
+  readonly onStep: (view: LiveView) => void;
+  readonly onRolling: (step: Step) => void;
+  /** Called with what ends the run early. */
+  readonly onStoppable: (stop: () => void) => void;
+}
+
+/** The load begins a little after the drivers are told, so that all of them begin with it. */
+const START_DELAY_MS = 300;
+const LEAVE_MS = 4_000;
+
+const mergeLatencies = (
+  results: readonly DriverResult[],
+): { merged: Record<LatencyName, Histogram>; summaries: Partial<Record<LatencyName, LatencySummary>> } => {
+  const merged = Object.fromEntries(LATENCIES.map((name) => [name, new Histogram()])) as Record<LatencyName, Histogram>;
+  const summaries: Partial<Record<LatencyName, LatencySummary>> = {};
+  for (const name of LATENCIES) {
+    for (const { latencies } of results) merged[name].add(latencies[name]);
+    const summary = summarize(merged[name]);
+    if (summary !== undefined) summaries[name] = summary;
+  }
+  return { merged, summaries };
+};
+
+const commonest = (record: Readonly<Record<string, number>>): string => {
+  const [first] = Object.entries(record).sort(([, a], [, b]) => b - a);
+  return first === undefined ? 'no answer' : `${first[0]} (${first[1]} times)`;
+};
+
+/** Runs a load from the first process to the verdict. Rejects with `CommandFailure` when it can't be run. */
+export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult> => {
+  const { plan, steps, stepEveryMs } = run;
+  const baseNs = process.hrtime.bigint();
+  const startedAt = new Date();
+  const watch = new ServerWatch(run.servers);
+  const state = { stopped: false, ended: false };
+  const done: Step[] = [];
+  const drivers: DriverProcess[] = [];
+  const meter = new RunMeter(drivers, watch, hooks.onStep);
+  for (let i = 0; i < plan.drivers; i += 1) drivers.push(new DriverProcess(i, (tick) => meter.tick(tick)));
+  const all = <T>(work: (driver: DriverProcess) => Promise<T>): Promise<T[]> => Promise.all(drivers.map(work));
+  hooks.onStoppable(() => {
+    state.stopped = true;
+    for (const driver of drivers) driver.send({ type: 'stop' });
+  });
+
+  try {
+    for (const driver of drivers) driver.send({ type: 'plan', plan, driver: driver.index, baseNs: String(baseNs) });
+    await all((driver) => driver.next('ready'));
+    const before = await watch.sample(true);
+    meter.start();
+    const held = heldSockets(plan);
+    if (held > 0) hooks.onPhase(`opening ${held} connections`);
+    for (const driver of drivers) driver.send({ type: 'connect' });
+    await all((driver) => driver.next('connected'));
+    const connected = await watch.sample(true);
+    const atStart = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
+    const connectionsAtStart = drivers.reduce((sum, { lastTick }) => sum + (lastTick?.connections ?? 0), 0);
+    if (held > 0 && connectionsAtStart === 0 && !state.stopped) {
+      throw new CommandFailure(`no connection was admitted: ${commonest(atStart.turnedAway)}`);
+    }
+
+    hooks.onPhase('load');
+    const loadStart = await watch.sample(true);
+    const startUs = Math.round(Number(process.hrtime.bigint() - baseNs) / 1000 + START_DELAY_MS * 1000);
+    const sinceMs = performance.now() + START_DELAY_MS;
+    meter.startLoad();
+    for (const driver of drivers) driver.send({ type: 'go', startUs });
+    const measureAfterMs = START_DELAY_MS + plan.rampMs + (plan.scenario === 'flood' ? plan.quietMs : 0);
+    let measureStart: ServerSample | undefined;
+    const atMeasureStart = setTimeout(() => {
+      void watch.sample(true).then((sample) => {
+        if (!state.ended) measureStart = sample;
+      });
+    }, measureAfterMs);
+    const rolling = runSteps(steps, {
+      everyMs: stepEveryMs,
+      sinceMs,
+      isStopped: () => state.stopped || state.ended,
+      onStep: (step) => {
+        done.push(step);
+        hooks.onRolling(step);
+      },
+    });
+    const drained = await all((driver) => driver.next('drained'));
+    const loadEnd = await watch.sample(true);
+    state.ended = true;
+    clearTimeout(atMeasureStart);
+    await rolling;
+
+    hooks.onPhase('waiting for the last deliveries');
+    const heads: Record<string, number> = {};
+    for (const { heads: known } of drained) {
+      for (const [dialog, head] of Object.entries(known)) heads[dialog] = Math.max(heads[dialog] ?? 0, head);
+    }
+    for (const driver of drivers) driver.send({ type: 'verify', heads });
+    const results = await all((driver) => driver.next('result'));
+    meter.stop();
+
+    const turns: Turns = { before, connected, loadStart, measureStart, loadEnd };
+    const { merged, summaries } = mergeLatencies(results);
+    const counts = addCounts(results.map((result) => result.counts));
+    const faults = noFaults();
+    for (const result of results) {
+      for (const name of Object.keys(faults) as (keyof typeof faults)[]) faults[name] += result.faults[name];
+    }
+    const driverLoad = {
+      cpuShare: Math.max(...results.map((result) => result.cpuShare)),
+      lagP99Ms: merged.lag.percentile(99) / 1000,
+      lateP99Ms: merged.late.percentile(99) / 1000,
+    };
+    const limits = driverLimits(driverLoad);
+    const from = measureStart ?? loadStart;
+    return {
+      format: RESULT_FORMAT,
+      tool: packageVersion(),
+      scenario: plan.scenario,
+      title: run.title,
+      startedAt: startedAt.toISOString(),
+      interrupted: state.stopped,
+      settings: run.settings,
+      environment: { node: process.versions.node, system: `${process.platform} ${process.arch}`, cpus: cpus().length },
+      measures: gatherMeasures({
+        plan,
+        turns,
+        hasServers: run.servers.length > 0,
+        counts,
+        faults,
+        away: results.reduce((sum, { away }) => sum + away, 0),
+        connectionsAtStart,
+        joinedAtStart: atStart.joined,
+        latencies: summaries,
+        drivers: { ...driverLoad, limited: limits.length > 0 },
+        growthPerHour: growthPerHour(meter.growth),
+      }),
+      latencies: summaries,
+      counts,
+      faults,
+      driverLimits: limits,
+      servers: run.servers.map(({ name }, i) => {
+        const only = (sample: ServerSample): ServerSample => ({ ...sample, usages: [sample.usages[i]] });
+        const isKnown = from.usages[i] !== undefined && loadEnd.usages[i] !== undefined;
+        return {
+          name,
+          cpuShare: isKnown
+            ? (cpuBetween(only(from), only(loadEnd)) * 1000) / Math.max(1, loadEnd.atMs - from.atMs)
+            : null,
+          rssBeforeBytes: before.usages[i]?.rssBytes ?? null,
+          rssBytes: loadEnd.usages[i]?.rssBytes ?? null,
+        };
+      }),
+      steps: done,
+      timeline: meter.timeline.points(),
+      assertions: [],
+    };
+  } finally {
+    meter.stop();
+    // Those that have told their result close their sockets and leave; after a failure nobody is waited for.
+    if (!state.ended) for (const driver of drivers) driver.kill();
+    state.ended = true;
+    const late = setTimeout(() => {
+      for (const driver of drivers) driver.kill();
+    }, LEAVE_MS);
+    await all((driver) => driver.gone);
+    clearTimeout(late);
+  }
+};

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { main } from '../src/cli.js';
+
+const SECRET = 'a-secret-that-must-never-be-printed-0123456789';
+const FILES: Readonly<Record<string, string>> = {
+  '/secret': `${SECRET}\n`,
+  '/tokens': `${SECRET}\n`,
+  '/empty': '\n',
+  '/costs': '{"node_connect": 100000}',
+  '/wrong': 'nonsense',
+};
+
+const load = async (...args: string[]) => {
+  let out = '';
+  let err = '';
+  const code = await main(args, {
+    env: {},
+    readFile: (path) => {
+      const text = FILES[path];
+      if (text === undefined) throw Object.assign(new Error('absent'), { code: 'ENOENT' });
+      return text;
+    },
+    writeFile: () => {},
+    isTerminal: false,
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+};
+
+const URL = ['--url', 'ws://127.0.0.1:1'];
+const KEY = ['--site-secret-file', '/secret'];
+
+describe('replyx-load', () => {
+  it.each([
+    [['nonsense']],
+    [['dialogs']],
+    [['dialogs', '--url', 'http://127.0.0.1:1', ...KEY]],
+    [['dialogs', '--url', 'ws://user:word@127.0.0.1:1', ...KEY]],
+    [['dialogs', ...URL]],
+    [['dialogs', ...URL, ...KEY, '--nonsense']],
+    [['dialogs', ...URL, ...KEY, '--rate', 'fast']],
+    [['dialogs', ...URL, ...KEY, '--duration', '5 parsecs']],
+    [['dialogs', ...URL, ...KEY, '--assert', 'joy>1']],
+    [['dialogs', ...URL, ...KEY, '--kill', '1']],
+    [['dialogs', ...URL, ...KEY, '--pid', 'zero']],
+    [['dialogs', ...URL, ...KEY, '--internal-url', 'http://127.0.0.1:1']],
+    [['dialogs', ...URL, ...KEY, '--origin', 'https://shop.example/path']],
+    [['dialogs', ...URL, ...KEY, '--text', '20KB']],
+    [['rolling', ...URL, ...KEY]],
+    [['flood', ...URL, ...KEY, '--attempts', 'magic']],
+    [['flood', ...URL, ...KEY, '--attempts', 'denied']],
+    [['storm', ...URL, ...KEY, '--per-dialog', '1']],
+    [['hot', ...URL, ...KEY]],
+    [['compare', 'one']],
+    [['plan', '--connections', '1000']],
+    [['plan', '--connections', '1000', '--rate', '1', '--node-memory', '1MiB']],
+  ])('answers a usage error in one line: %j', async (args) => {
+    const { code, err, out } = await load(...args);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^replyx-load: [^\n]+\n$/);
+    expect(out).toBe('');
+  });
+
+  it.each([
+    [['dialogs', ...URL, '--site-secret-file', '/absent']],
+    [['dialogs', ...URL, '--tokens', '/tokens']],
+    [['dialogs', ...URL, '--tokens', '/empty']],
+    [['compare', '/wrong', '/wrong']],
+    [['plan', '--connections', '1000', '--rate', '1', '--costs', '/wrong']],
+  ])('answers what it can not do in one line, without the content of a file: %j', async (args) => {
+    const { code, err } = await load(...args);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^replyx-load: [^\n]+\n$/);
+    expect(err).not.toContain(SECRET);
+  });
+
+  it('prints the help of everything', async () => {
+    for (const name of ['idle', 'dialogs', 'hot', 'storm', 'connects', 'flood', 'soak', 'rolling', 'compare', 'plan']) {
+      const { code, out } = await load(name, '--help');
+      expect(code).toBe(0);
+      expect(out).toContain(`Usage: replyx-load ${name}`);
+    }
+    expect(await load('--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect((await load('measures')).out).toContain('cpu_us_per_message');
+  });
+
+  it('plans a cluster, by the measured costs or by given ones', async () => {
+    const planned = async (...args: string[]) => {
+      const { code, out } = await load(
+        'plan',
+        '--connections',
+        '100k',
+        '--rate',
+        '2k',
+        '--history-ttl',
+        '1h',
+        '--json',
+        ...args,
+      );
+      expect(code).toBe(0);
+      return JSON.parse(out).capacity;
+    };
+    const usual = await planned();
+    const dear = await planned('--costs', '/costs');
+    expect(usual.nodes).toBeGreaterThan(1);
+    expect(dear.nodes).toBeGreaterThan(usual.nodes);
+    expect(dear.first.name).toMatch(/^(node|Redis) /);
+    const { out } = await load('plan', '--connections', '100k', '--rate', '2k');
+    expect(out).toMatch(/^\d+ nodes \(1 of them to spare\), \d+ Redis shards?\n.* gives out first/);
+  });
+});
