@@ -276,9 +276,7 @@ describe('limits of HTTP', () => {
     await start({ WS_RATE_LIMIT_SESSIONS: 0, WS_RATE_LIMIT_ASSISTANT_SESSIONS: 100 }, 2);
     await register(TEST_ASSISTANT);
     await register('small', { sessions: 3 });
-    await until(async () => (await exchange('warm', { node: 1, assistantId: 'small' })) === 201, {
-      what: 'the record',
-    });
+    await Promise.all([heard(0, 'small'), heard(1, 'small')]);
     const statuses: number[] = [];
     for (let i = 0; i < 6; i += 1) {
       statuses.push(await exchange(`s-${i}`, { node: i, assistantId: 'small', forwardedFor: `203.0.113.${i + 1}` }));
