@@ -5,7 +5,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Tests with real processes share two cores with what they start, and mostly wait: two files at a time, and guards that only a hang
 // meets.
-const processes = { maxWorkers: 2, testTimeout: 120_000, hookTimeout: 60_000 };
+const processes = { maxWorkers: 2, sequence: { groupOrder: 1 }, testTimeout: 120_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   root,
