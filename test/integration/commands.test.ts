@@ -163,3 +163,26 @@ describe('replyx cluster', () => {
     },
   );
 });
+
+it('drain has a node leave as by SIGTERM, and waits until it is gone', async () => {
+  const redis = await startRedis();
+  const env = { REDIS_URL: redis.url, WS_NODE_TTL_SECONDS: 3, WS_DRAIN_WAIT_SECONDS: 0, ...SECRETS };
+  const [asked, leaving] = await Promise.all([
+    startGateway({ NODE_ID: 'asked', ...env }),
+    startGateway({ NODE_ID: 'leaving', ...env }),
+  ]);
+  const address = ['--internal', asked.internalUrl];
+  const drain = (...args: string[]) => runReplyx(['drain', ...args, ...address], { REPLYX_API_KEY: TEST_API_KEY });
+  const nodes = async () =>
+    (await runReplyx(['status', ...address, '--json'], { REPLYX_API_KEY: TEST_API_KEY })).stdout;
+  await until(async () => (await nodes()).includes('"leaving"'), { what: 'both nodes to be seen' });
+  const unknown = await drain('nobody');
+  expect(unknown.code).toBe(1);
+  assertOneLine(unknown.stderr, /not_found/);
+  expect((await drain()).code).toBe(2);
+  expect(await drain('leaving', '--wait')).toMatchObject({ code: 0, stdout: 'leaving is draining\nleaving is gone\n' });
+  expect(await leaving.exited).toEqual({ code: 0, signal: null });
+  expect(asked.running).toBe(true);
+  await asked.stop();
+  await redis.kill();
+});

@@ -30,6 +30,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   revoke: { jti: 'nobody' },
   ban: { network: '198.51.100.7', ttl_seconds: 60 },
   disconnect: { connection_id: 'nobody' },
+  drainNode: { node_id: 'node-1' },
   acquireLock: { owner: 'worker-1', ttl_ms: 60_000 },
   renewLock: { ttl_ms: 60_000 },
 };
@@ -184,6 +185,7 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       [200, 'get', '/v1/bans'],
       [202, 'post', '/v1/disconnect', { sub: 'nobody', tenant: 't', code: 'AUTH_EXPIRED' }],
       [202, 'post', '/v1/disconnect', { node_id: 'nobody', code: 1012 }],
+      [404, 'post', '/v1/drain', { node_id: 'nobody' }],
       [200, 'get', '/v1/cluster'],
       [200, 'get', '/v1/openapi.json'],
       [200, 'get', '/v1/asyncapi.json'],
@@ -583,7 +585,9 @@ describe('trouble', () => {
     });
     // Closes go at a pace: with so many it takes a while.
     const crowd = await Promise.all(Array.from({ length: 60 }, () => joinOperator(at(world.nodes, 1), 'd')));
-    const stopped = at(world.processes, 1).stop();
+    const leaving = at(world.processes, 1);
+    const { nodeId, exited } = leaving;
+    expect((await call('post', '/v1/drain', { node_id: nodeId })).status).toBe(202);
     for (const operation of sockets)
       await until(async () => (await refuse(pathOf(operation, 'd'))) === 503, { what: 'the drain' });
     for (const kind of KINDS) {
@@ -594,7 +598,7 @@ describe('trouble', () => {
       );
     }
     for (const client of [visitor, ...crowd]) expect((await client.closed).code).toBe(1012);
-    await stopped;
+    expect(await exited).toEqual({ code: 0, signal: null });
     checkFrames('site', visitor);
     expect(new Set(refusals).size).toBe(3);
   });

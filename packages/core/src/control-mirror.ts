@@ -224,7 +224,7 @@ export class ControlMirror {
 
   /** Whether it changes anything. */
   private take(entry: ControlEntry): boolean {
-    if (entry.kind === 'disconnect') return true;
+    if (entry.kind === 'disconnect' || entry.kind === 'drain') return true;
     if (entry.kind === 'assistant') return this.setAssistant(entry.assistantId, entry.record);
     if (entry.expiresMs <= this.nowMs) return false;
     const present = this.entries.get(entry.id);

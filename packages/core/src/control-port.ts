@@ -65,6 +65,12 @@ export interface Disconnect {
   readonly code: CloseName;
 }
 
+/** A node is to leave without loss, as by SIGTERM. Not part of the snapshot: who starts later is not meant. */
+export interface DrainOrder {
+  readonly kind: 'drain';
+  readonly nodeId: string;
+}
+
 /** An assistant's record as it is now; `record` absent: it was deleted. */
 export interface AssistantChange {
   readonly kind: 'assistant';
@@ -73,7 +79,7 @@ export interface AssistantChange {
 }
 
 export type SnapshotEntry = Revocation | Ban | Tombstone;
-export type ControlEntry = SnapshotEntry | Disconnect | AssistantChange;
+export type ControlEntry = SnapshotEntry | Disconnect | DrainOrder | AssistantChange;
 
 /** A place in the control stream of one epoch. Opaque to its holder. */
 export interface ControlCursor {

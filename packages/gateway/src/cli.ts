@@ -9,6 +9,7 @@ const VERBS = [
   'send',
   'tail',
   'status',
+  'drain',
   'revoke',
   'ban',
   'token',

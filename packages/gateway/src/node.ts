@@ -72,6 +72,8 @@ export interface GatewayNode {
   readonly id: string;
   readonly port: number;
   readonly internalPort: number;
+  /** Resolves when the node was asked over the cluster to leave; whoever runs it then drains it. */
+  readonly drainAsked: Promise<void>;
   /** Tells balancers and clients to leave, waits as configured unless hurried, and stops. Safe to call twice. */
   drain(): Promise<void>;
   /** Cuts the waits of a drain that is under way. */
@@ -117,6 +119,10 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       logger.info({ why, count }, 'sessions_closed');
     },
   });
+  let askToDrain = (): void => {};
+  const drainAsked = new Promise<void>((resolve) => {
+    askToDrain = resolve;
+  });
   const control = new ControlMirror({
     control: backplane.control,
     clock,
@@ -124,6 +130,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     onEntries: (entries) => {
       for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
       closeSessions(entries);
+      if (entries.some((entry) => entry.kind === 'drain' && entry.nodeId === config.node.id)) askToDrain();
     },
     onNotice: ({ event, ...details }) => logger[event === 'control_loaded' ? 'info' : 'warn'](details, event),
     onBug,
@@ -256,7 +263,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       clockToleranceMs: config.auth.clockToleranceMs,
       onAction: ({ event, ...details }) => logger.info(details, event),
     }),
-    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock }),
+    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock, control: backplane.control }),
   ];
   serveHttp(internalApp, {
     routes: [...routes, ...documentRoutes(routes, parts.version)],
@@ -403,6 +410,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       id: config.node.id,
       port: open.port,
       internalPort: internal.port,
+      drainAsked,
       drain,
       hurry: leave.hurry,
       kill: () => {

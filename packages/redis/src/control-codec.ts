@@ -14,16 +14,20 @@ import {
  *     b|<made>|<expires>||\n<ban as JSON>
  *     x|<made>|<expires>||\n<what was lifted>
  *     d\n<disconnect as JSON>
+ *     n\n<drain order as JSON>
  *     a\n<assistant's id and record as JSON>
  *
  * The id is a part of the JSON. Times are whole milliseconds.
  */
 const HEADER = /^([rbx])\|(\d+)\|(\d+)\|([^|\n]*)\|\n/;
 
+/** What is only told, by its letter. */
+const TOLD = { disconnect: 'd', drain: 'n', assistant: 'a' } as const;
+
 export const encodeEntry = (entry: ControlEntry): string => {
-  if (entry.kind === 'disconnect' || entry.kind === 'assistant') {
+  if (entry.kind === 'disconnect' || entry.kind === 'drain' || entry.kind === 'assistant') {
     const { kind, ...rest } = entry;
-    return `${kind === 'disconnect' ? 'd' : 'a'}\n${JSON.stringify(rest)}`;
+    return `${TOLD[kind]}\n${JSON.stringify(rest)}`;
   }
   const { kind, createdMs, expiresMs, ...rest } = entry;
   const head = (letter: string, threshold: number | '' = ''): string =>
@@ -55,6 +59,7 @@ const decodeKept = (text: string): SnapshotEntry | undefined => {
 /** `undefined` where the text is none of this version's: a newer node's. */
 export const decodeEntry = (text: string): ControlEntry | undefined => {
   if (text.startsWith('d\n')) return { kind: 'disconnect', ...(JSON.parse(text.slice(2)) as Omit<Disconnect, 'kind'>) };
+  if (text.startsWith('n\n')) return { kind: 'drain', ...(JSON.parse(text.slice(2)) as { nodeId: string }) };
   if (text.startsWith('a\n')) return { kind: 'assistant', ...(JSON.parse(text.slice(2)) as { assistantId: string }) };
   return decodeKept(text);
 };

@@ -52,7 +52,7 @@ export class RedisControl implements Control {
 
   async write<E extends ControlEntry>(entry: E): Promise<E> {
     if (entry.kind === 'assistant') await this.setAssistant(entry);
-    else if (entry.kind === 'disconnect') {
+    else if (entry.kind === 'disconnect' || entry.kind === 'drain') {
       const { epoch, log } = this.#keys;
       await this.#run(SCRIPTS.controlTell, [epoch, log], [LOG_SIZE, encodeEntry(entry)]);
     } else {

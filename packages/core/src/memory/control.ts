@@ -33,7 +33,7 @@ export class MemoryControl implements Control {
     if (stored.kind === 'assistant') {
       if (stored.record === undefined) assistants.delete(stored.assistantId);
       else assistants.set(stored.assistantId, stored.record);
-    } else if (stored.kind !== 'disconnect') {
+    } else if (stored.kind !== 'disconnect' && stored.kind !== 'drain') {
       stored = written(this.#held(data, stored.id), stored);
       this.#keep(data, stored);
     }

@@ -35,6 +35,11 @@ export const startEmbeddedNode = async (
     fetch,
   });
   let end: (how: string) => void = () => {};
+  const stop = async (): Promise<void> => {
+    await node.drain();
+    end('stopped');
+  };
+  node.drainAsked.then(stop).catch((error: unknown) => logger.error({ error: String(error) }, 'bug'));
   return {
     id: node.id,
     port: node.port,
@@ -42,10 +47,7 @@ export const startEmbeddedNode = async (
     ended: new Promise((resolve) => {
       end = resolve;
     }),
-    stop: async () => {
-      await node.drain();
-      end('stopped');
-    },
+    stop,
     kill: () => {
       // The backplane first, so that nothing of the node's end reaches the others: its leases run out by themselves.
       void backplane.close();

@@ -79,7 +79,7 @@ export const run = async (args: readonly string[], io: CommandIo): Promise<numbe
   // Before anybody hears that it listens: a signal that comes at once is to drain, too.
   const stopping = stopRequested(() => node.hurry());
   logger.info({ port: node.port, internal_port: node.internalPort, host: config.listen.public.host }, 'listening');
-  const reason = await stopping;
+  const reason = await Promise.race([stopping, node.drainAsked.then(() => 'asked')]);
   logger.info({ reason }, 'draining');
   const deadline = setTimeout(() => {
     logger.error('drain_deadline_missed');

@@ -1,8 +1,10 @@
-import type { Clock, Heartbeat } from '@replyx/core';
-import type { ApiAnswer } from '@replyx/protocol/schemas';
+import type { Clock, Control, Heartbeat } from '@replyx/core';
+import { API_BODIES, type ApiAnswer } from '@replyx/protocol/schemas';
 import type { Registry } from 'prom-client';
 import type { Readiness } from '../lifecycle/readiness.js';
+import { readBody } from './body.js';
 import { type HttpRoute, json } from './http.js';
+import { Problem } from './problem.js';
 import { ROUTES } from './route-table.js';
 
 export interface NodeRoutesParts {
@@ -10,10 +12,22 @@ export interface NodeRoutesParts {
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly clock: Pick<Clock, 'nowMs'>;
+  readonly control: Pick<Control, 'write'>;
 }
 
 /** The node's own state, and its view of the cluster. */
-export const nodeRoutes = ({ heartbeat, readiness, registry, clock }: NodeRoutesParts): HttpRoute[] => [
+export const nodeRoutes = ({ heartbeat, readiness, registry, clock, control }: NodeRoutesParts): HttpRoute[] => [
+  {
+    ...ROUTES.drain,
+    handle: async (call) => {
+      const { node_id: nodeId } = readBody(call.body, API_BODIES.drain);
+      if (!heartbeat.nodes.some((node) => node.nodeId === nodeId)) {
+        throw new Problem('not_found', 'No live node has this id.');
+      }
+      await control.write({ kind: 'drain', nodeId });
+      return json(202, {} satisfies ApiAnswer<'accepted'>);
+    },
+  },
   {
     ...ROUTES.cluster,
     handle: () =>

@@ -265,6 +265,19 @@ export const ROUTES = {
     problems: [],
     usesBackplane: true,
   },
+  drain: {
+    method: 'post',
+    path: '/v1/drain',
+    id: 'drainNode',
+    tag: 'cluster',
+    summary: 'Has a node leave without loss, as by SIGTERM: not ready, a wait, closes at a pace, exit 0.',
+    body: 'drain',
+    answers: {
+      202: { means: 'The node was told; `GET /v1/cluster` shows it draining, then no more.', body: 'accepted' },
+    },
+    problems: ['not_found'],
+    usesBackplane: true,
+  },
   cluster: {
     method: 'get',
     path: '/v1/cluster',

@@ -137,6 +137,7 @@ export const API_BODIES = {
   revocation,
   ban: z.strictObject({ network: z.string().min(1).max(64), ttl_seconds: ttlSeconds, reason: reason.optional() }),
   disconnect,
+  drain: z.strictObject({ node_id: subject }),
   lock: z.strictObject({
     owner: subject.meta({ description: 'Who asks; told to those who find the dialog locked.' }),
     ttl_ms: lockTtlMs,
