@@ -333,7 +333,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       hub,
       log: backplane.log,
       // The mirror may be a moment behind a record that was just put.
-      assistant: (assistantId) => control.assistant(assistantId) ?? directory.assistant(assistantId),
+      assistant: (assistantId: string, tenant?: string) => {
+        const held = control.assistant(assistantId);
+        const isTheirs = held !== undefined && (tenant === undefined || held.tenant === tenant);
+        return isTheirs ? held : directory.assistant(assistantId);
+      },
       dialog: (dialogId) => directory.dialog(dialogId),
       openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
       authorize: (picked, request) => authorize(picked, request, admission),

@@ -35,7 +35,11 @@ export interface SessionRoutesParts {
   readonly directory: 'strict' | 'open';
   /** Of the hosted page; empty: the request's own host. */
   readonly widgetOrigins: readonly string[];
-  readonly assistant: (assistantId: string) => Promise<AssistantRecord | undefined> | AssistantRecord | undefined;
+  /** `tenant`: of whom it is taken to be; how long the answer takes must not tell whether another has it. */
+  readonly assistant: (
+    assistantId: string,
+    tenant?: string,
+  ) => Promise<AssistantRecord | undefined> | AssistantRecord | undefined;
   readonly dialog: (dialogId: string) => Promise<DialogRecord | undefined>;
   readonly openDialog: (dialogId: string, owner: DialogOwner, mode: 'make') => Promise<OpenDialogResult>;
   /** The site token: itself, or its widget version. */
@@ -77,7 +81,7 @@ const siteClaims = async (
 /** What is wrong with an assistant looks the same, but for a version that its own page can be told to replace. */
 const checkAssistant = async (claims: ClaimsOf<'site'>, parts: SessionRoutesParts): Promise<void> => {
   if (parts.directory === 'open') return;
-  const record = await parts.assistant(claims.assistant_id);
+  const record = await parts.assistant(claims.assistant_id, claims.tenant);
   if (record === undefined || !record.active || record.tenant !== claims.tenant) throw new Problem('not_found');
   if (claims.widget_version < record.widgetVersion) throw new Problem('revoked');
 };
