@@ -26,7 +26,8 @@ export type AddressRefusal =
 
 export type Taken =
   | { readonly status: 'taken' }
-  | { readonly status: 'limited'; readonly retryAfterMs: number }
+  /** `retryAfterMs`: what may be told, coarse and jittered; `roomInMs`: when there is room again, for this node alone. */
+  | { readonly status: 'limited'; readonly retryAfterMs: number; readonly roomInMs: number }
   /** The backplane is away. */
   | { readonly status: 'unavailable' };
 
@@ -146,15 +147,16 @@ export class AddressGuard {
     const taken = await this.take({ kind: 'ip', key: address.key }, specs);
     if (taken.status === 'taken') return taken;
     if (taken.status === 'limited') {
-      if (denies) this.denials.deny(address.key, taken.retryAfterMs);
+      // Not a moment longer than the window itself: the wait that is told is longer.
+      if (denies) this.denials.deny(address.key, taken.roomInMs);
       this.parts.threat.note(address.key, 'limit_hit');
       return taken;
     }
     const mayAsk = await this.mayBeToldAway(address);
     if (mayAsk) return taken;
-    const retryAfterMs = coarseWait(this.parts.rateLimits.connects.windowMs / 2, this.parts.random);
-    if (denies) this.denials.deny(address.key, retryAfterMs);
-    return { status: 'limited', retryAfterMs };
+    const roomInMs = this.parts.rateLimits.connects.windowMs / 2;
+    if (denies) this.denials.deny(address.key, roomInMs);
+    return { status: 'limited', retryAfterMs: coarseWait(roomInMs, this.parts.random), roomInMs };
   }
 
   private async take(subject: Subject, specs: readonly WindowSpec[]): Promise<Taken> {
@@ -165,7 +167,9 @@ export class AddressGuard {
       const result = await limiter.take(subject, active);
       if (result.status === 'taken') return TAKEN;
       onLimited(result.window as LimitName, subject, rateLimits.dryRun);
-      return rateLimits.dryRun ? TAKEN : { status: 'limited', retryAfterMs: coarseWait(result.retryAfterMs, random) };
+      const { retryAfterMs: roomInMs } = result;
+      if (rateLimits.dryRun) return TAKEN;
+      return { status: 'limited', retryAfterMs: coarseWait(roomInMs, random), roomInMs };
     } catch (error) {
       if (error instanceof BackplaneUnavailable) return { status: 'unavailable' };
       throw error;
