@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseOrigin } from '@replyx/core';
-import { rawRequest, siteToken, TEST_TENANT, upgradeStatus, visitorToken } from '@replyx/testkit';
+import { rawRequest, siteToken, TEST_TENANT, until, upgradeStatus, visitorToken } from '@replyx/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { at, makeDialog, startWorld, type World, type WorldNode } from './world.js';
 
@@ -23,6 +23,8 @@ beforeAll(async () => {
   httpUrl = node.wsUrl.replace('ws:', 'http:');
   await node.api.put(`/v1/assistants/${ASSISTANT}`, { tenant: TEST_TENANT, allowed_domains: domains });
   await makeDialog(world, 'd', { assistant_id: ASSISTANT });
+  // The node hears of the record within a moment.
+  await until(() => ways['preflight']?.(`https://${domains[0]}`), { what: 'the domains to be known', everyMs: 20 });
 });
 afterAll(async () => {
   await world?.close();

@@ -70,6 +70,17 @@ export class Holdings {
     }
   }
 
+  /** Ends older connections of the session's client; of no interest any more where the session itself ends first. */
+  evict(session: Session, connectionIds: readonly string[]): void {
+    const { dialogId } = session.identity;
+    this.parts
+      .retry(
+        () => this.parts.backplane.roster.evict(dialogId, connectionIds),
+        () => this.parts.isRunning() && !session.isClosed,
+      )
+      .catch(this.parts.onBug);
+  }
+
   /** The session has ended. */
   giveUp(session: Session): void {
     if (session.wasRegistered) this.unregister(session);

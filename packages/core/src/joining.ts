@@ -65,6 +65,9 @@ export class Joining {
         atLimit: places?.atLimit,
       });
       if (session.isClosed) return;
+      if (registered.status === 'registered' && registered.superseded.length > 0) {
+        this.parts.holdings.evict(session, registered.superseded);
+      }
       if (registered.status === 'not_found') session.close('NOT_FOUND');
       else if (registered.status === 'full') session.close('CONNECTION_LIMIT');
       else await this.enter(session, feeds, registered, resume);

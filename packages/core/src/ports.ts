@@ -250,7 +250,7 @@ export interface RegisterRequest {
   readonly connectionId: string;
   readonly member: Member;
   readonly claim: DialogClaim;
-  /** One per tab: an older connection of the same member with it is evicted, whatever the limit. */
+  /** One per tab: older connections of the same member with it do not count, and are named in the result. */
   readonly clientId?: string | undefined;
   /** Live connections that the dialog may have; 0 or absent: no limit. */
   readonly limit?: number | undefined;
@@ -269,6 +269,8 @@ export type RegisterResult =
       readonly marks: readonly StoredMark[];
       /** Whether this member has written in the main track. */
       readonly wrote: boolean;
+      /** Older connections of the same client, which are to be evicted now that this one is known to be the newer. */
+      readonly superseded: readonly string[];
     }
   /** Unknown, of another tenant or assistant, or owned by another visitor: a caller must not be told which. */
   | { readonly status: 'not_found' }
@@ -280,6 +282,11 @@ export interface Roster {
   register(request: RegisterRequest): Promise<RegisterResult>;
   /** Idempotent. Tells the dialog's nodes when it was the member's last live connection. */
   unregister(dialogId: string, connectionId: string): Promise<void>;
+  /**
+   * Takes connections off that gave way to a newer one of their client; their nodes are told. Not a part of `register`: one that its
+   * node has given up may arrive late, after the client has come back elsewhere.
+   */
+  evict(dialogId: string, connectionIds: readonly string[]): Promise<void>;
   /** Live connections of a dialog, for the API. */
   connections(dialogId: string): Promise<readonly RosterConnection[]>;
   /**

@@ -322,6 +322,7 @@ export class Gates {
         register: gated('register', roster.register.bind(roster)),
         unregister: gated('unregister', roster.unregister.bind(roster)),
         renew: gated('renew', roster.renew.bind(roster)),
+        evict: roster.evict.bind(roster),
         connections: roster.connections.bind(roster),
         mark: gated('mark', roster.mark.bind(roster)),
         sweep: roster.sweep.bind(roster),

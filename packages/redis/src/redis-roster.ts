@@ -99,6 +99,11 @@ export class RedisRoster implements Roster {
     );
   }
 
+  async evict(dialogId: string, connectionIds: readonly string[]): Promise<void> {
+    const { keys, link } = this.#dialog(dialogId);
+    await link.run(SCRIPTS.evict, [keys.conns, keys.channel('main')], [this.#publishCommand, ...connectionIds]);
+  }
+
   async connections(dialogId: string): Promise<readonly RosterConnection[]> {
     const { keys, link } = this.#dialog(dialogId);
     const reply = ((await link.command('HGETALL', keys.conns)) as Buffer[]).map(String);
@@ -239,9 +244,9 @@ const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult =
   if (reply[0] !== 'registered') return { status: 'not_found' };
   const dialog = decodeDialog(reply.slice(1, 5).map(String));
   if (dialog === undefined) return { status: 'not_found' };
-  const [operators, visitors, wrote, listed] = reply.slice(5, 9);
+  const [operators, visitors, wrote, older, listed] = reply.slice(5, 10);
   const members: PresentMember[] = [];
-  let at = 9;
+  let at = 10;
   for (let left = Number(listed); left > 0; left--, at += 2) {
     members.push({ ...parseMember(String(reply[at])), wrote: reply[at + 1] === '1' });
   }
@@ -261,5 +266,6 @@ const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult =
     count: { operators: Number(operators), visitors: Number(visitors) },
     marks,
     wrote: wrote === '1',
+    superseded: older === '' ? [] : String(older).split('\n'),
   };
 };

@@ -29,6 +29,7 @@ export const SCRIPTS = {
   openDialog: script('open-dialog', 1),
   register: script('register', 6),
   unregister: script('unregister', 4),
+  evict: script('evict', 2),
   renew: script('renew', 5),
   sweep: script('sweep', 4),
   mark: script('mark', 4),

@@ -33,18 +33,15 @@ export class MemoryRoster implements Roster {
     const known = this.#cluster.dialog(dialogId);
     const fixed = settleClaim(known?.meta, claim);
     if (fixed === undefined) return { status: 'not_found' };
-    const evicted = this.#makeRoom(known, request);
-    if (evicted === undefined) return { status: 'full' };
+    const room = this.#makeRoom(known, request);
+    if (room === undefined) return { status: 'full' };
     const dialog = known ?? this.#cluster.ensureDialog(dialogId);
     const meta = this.#cluster.ensureMeta(dialog);
     Object.assign(meta, fixed);
     this.#extend(meta);
     const user = userOf(member);
     const before = this.#isPresent(dialog, user, this.#node.live);
-    for (const [gone, code] of evicted) {
-      dialog.connections.delete(gone);
-      this.#cluster.send({ dialogId, track: 'main' }, { kind: 'evicted', dialogId, connectionId: gone, code });
-    }
+    if (room.oldest !== undefined) this.#evict(dialogId, dialog, room.oldest, 'CONNECTION_LIMIT');
     dialog.connections.set(connectionId, this.#connection(member, request.clientId));
     const present = this.#present(dialog, member);
     const self = present[0] as PresentMember;
@@ -56,7 +53,15 @@ export class MemoryRoster implements Roster {
       count: { operators: present.length, visitors: present.filter(({ wrote }) => wrote).length },
       marks: this.#marks(dialog, meta),
       wrote: self.wrote,
+      superseded: room.older,
     };
+  }
+
+  async evict(dialogId: string, connectionIds: readonly string[]): Promise<void> {
+    this.#cluster.enter(this.#node);
+    const dialog = this.#cluster.dialog(dialogId);
+    if (dialog === undefined) return;
+    for (const gone of connectionIds) this.#evict(dialogId, dialog, gone, 'CONFLICT_CONNECTION');
   }
 
   async unregister(dialogId: string, connectionId: string): Promise<void> {
@@ -149,12 +154,17 @@ export class MemoryRoster implements Roster {
     return { incarnation, nodeId, member: copyOf(member), clientId };
   }
 
-  /** Who gives way, and why; `undefined` where the dialog is full. `register.lua` says the same. */
+  #evict(dialogId: string, dialog: Dialog, connectionId: string, code: EvictionCode): void {
+    if (!dialog.connections.delete(connectionId)) return;
+    this.#cluster.send({ dialogId, track: 'main' }, { kind: 'evicted', dialogId, connectionId, code });
+  }
+
+  /** Older connections of the client, and who gives way; `undefined` where the dialog is full. `register.lua` says the same. */
   #makeRoom(
     dialog: Dialog | undefined,
     { connectionId, member, clientId, limit = 0, atLimit }: RegisterRequest,
-  ): Map<string, EvictionCode> | undefined {
-    const evicted = new Map<string, EvictionCode>();
+  ): { readonly older: readonly string[]; readonly oldest: string | undefined } | undefined {
+    const older: string[] = [];
     const user = userOf(member);
     let live = 0;
     let oldest: string | undefined;
@@ -162,15 +172,14 @@ export class MemoryRoster implements Roster {
       if (id === connectionId) continue;
       const isOwn = userOf(other.member) === user;
       if (isOwn && clientId !== undefined && other.clientId === clientId) {
-        evicted.set(id, 'CONFLICT_CONNECTION');
+        older.push(id);
       } else if (this.#node.live.has(other.incarnation)) {
         live++;
         if (isOwn) oldest ??= id;
       }
     }
-    if (limit <= 0 || live < limit) return evicted;
-    if (atLimit !== 'replace' || oldest === undefined) return undefined;
-    return evicted.set(oldest, 'CONNECTION_LIMIT');
+    if (limit <= 0 || live < limit) return { older, oldest: undefined };
+    return atLimit === 'replace' && oldest !== undefined ? { older, oldest } : undefined;
   }
 
   #extend(meta: Meta): void {

@@ -5,8 +5,9 @@
 --   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list, 17 client id or '',
 --   18 most live connections or 0, 19 'refuse' or 'replace'
 -- Result {'not_found'}, {'full'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
---   may know, '1' where this member wrote, members listed, then for each its JSON and '0'|'1', then for each mark its track
---   'm'|'i', its offset, its member's JSON and '0'|'1'}
+--   may know, '1' where this member wrote, older connections of the client in lines or '', members listed, then for each its JSON
+--   and '0'|'1', then for each mark its track 'm'|'i', its offset, its member's JSON and '0'|'1'}
+-- The older connections stay: a call that its node has long given up may arrive after a newer one of the client, and must end nothing.
 -- @include time
 -- @include present
 
@@ -58,7 +59,7 @@ local counted = { [user] = true }
 local members, visible = 1, wrote == '1' and 1 or 0
 local before = false
 local others = 0
-local evicted = {}
+local evicted, older = {}, {}
 local oldest, oldestSince
 local all = redis.call('HGETALL', conns)
 for i = 1, #all, 2 do
@@ -70,7 +71,7 @@ for i = 1, #all, 2 do
     if all[i] ~= ARGV[3] then
       local since, client = cameAs(value)
       if ARGV[17] ~= '' and client == ARGV[17] then
-        evicted[#evicted + 1] = { all[i], 'c' }
+        older[#older + 1] = all[i]
       elseif lives then
         others = others + 1
         if not oldest or tonumber(since) < oldestSince then
@@ -125,7 +126,7 @@ end
 
 local result = {
   'registered', tenant, assistant or '', visitor or '', record[4] == '1' and '1' or '0',
-  members, visible, wrote, #listed / 2,
+  members, visible, wrote, table.concat(older, '\n'), #listed / 2,
 }
 for i = 1, #listed do
   result[#result + 1] = listed[i]
