@@ -114,6 +114,19 @@ describe('the threat score', () => {
     expect([banned, spared]).toEqual([[], [[ATTACKER, 'allowed']]]);
   });
 
+  it.each(['2a00:1450:4001:830::200e', '2a00:1450:4001:830:1::/80', '2a00:1450::/32'])(
+    'never bans the /64 that the allowed %s is counted by',
+    async (allowed) => {
+      const { clock, threat, banned, spared } = world({ allow: [allowed] });
+      for (const key of ['2a00:1450:4001:830::/64', '2a00:1451:4001:831::/64']) {
+        for (let i = 0; i < 50; i += 1) threat.note(key, 'failed_token');
+      }
+      await clock.advanceAsync(500);
+      expect(spared).toEqual([['2a00:1450:4001:830::/64', 'allowed']]);
+      expect(banned.map(({ key }) => key)).toEqual(['2a00:1451:4001:831::/64']);
+    },
+  );
+
   it.each([
     [3, true],
     [4, false],
