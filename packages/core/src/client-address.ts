@@ -82,10 +82,15 @@ export const parseNetworks = (texts: readonly string[]): Network[] =>
 const isIn = (address: Address, networks: readonly Network[]): boolean =>
   networks.some(([base, bits]) => address.kind() === base.kind() && address.match(base as never, bits));
 
-/** An address, or an address key with its prefix; what can't be read is in none. */
+/**
+ * An address, or an address key with its prefix; what can't be read is in none. A key is in a network that holds a part of it: what
+ * is counted together is spared together.
+ */
 export const isInNetworks = (text: string, networks: readonly Network[]): boolean => {
   const address = parse(text.replace(/\/64$/, ''));
-  return address !== undefined && isIn(address, networks);
+  if (address === undefined) return false;
+  const wide = text.endsWith('/64') ? networks.map(([base, bits]): Network => [base, Math.min(bits, 64)]) : networks;
+  return isIn(address, wide);
 };
 
 /** Whether an address, or an address key, belongs to the public internet: neither private nor loopback, link-local or reserved. */

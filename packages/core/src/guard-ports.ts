@@ -49,7 +49,7 @@ export interface Limiter {
   raise(addressKey: string, points: number, windowMs: number): Promise<RaisedScore>;
   /**
    * Counts a ban of the address and clears its score. Resolves how many were counted in `memoryMs`, this one included, up to
-   * `COUNTED_BANS`.
+   * `COUNTED_BANS`; 0, and nothing is counted, where there is no score: the ban for it has been counted already.
    */
   countBan(addressKey: string, memoryMs: number): Promise<number>;
 }

@@ -28,7 +28,7 @@ export type Spared =
   | 'shared';
 
 export interface ThreatScoreParts {
-  readonly limiter: Pick<Limiter, 'raise' | 'countBan'>;
+  readonly limiter: Pick<Limiter, 'take' | 'raise' | 'countBan'>;
   readonly clock: Clock;
   /** Score at which an address is banned; 0 is off. */
   readonly banScore: number;
@@ -44,6 +44,8 @@ export interface ThreatScoreParts {
 
 export const SCORE_WINDOW_MS = 300_000;
 const FOREIGN_INTERVAL_MS = 60_000;
+/** Every node may see an address offend from a foreign page: the cluster counts it once. */
+const FOREIGN_WINDOW = { name: 'foreign', limit: 1, windowMs: FOREIGN_INTERVAL_MS, cost: 1 } as const;
 const FLUSH_MS = 500;
 const FLUSH_WIDTH = 64;
 const SHARED_USERS = 3;
@@ -57,13 +59,19 @@ const BAN_MEMORY_MS = 7 * 86_400_000;
 export const banLengthMs = (count: number): number =>
   Math.min(FIRST_BAN_MS * BAN_GROWTH ** Math.max(0, count - 1), LONGEST_BAN_MS);
 
+interface Offences {
+  /** Those of foreign pages left out. */
+  points: number;
+  isForeign: boolean;
+}
+
 /**
  * Collects what addresses do wrong and tells the cluster in batches: under a flood an address costs two commands a second, however
  * often it fails.
  */
 export class ThreatScore {
   private readonly parts: ThreatScoreParts;
-  private readonly pending = new Map<string, number>();
+  private readonly pending = new Map<string, Offences>();
   /** When an address last scored with a foreign Origin. */
   private readonly foreign = new Map<string, number>();
   private cancel: (() => void) | undefined;
@@ -75,7 +83,7 @@ export class ThreatScore {
 
   /**
    * Notes an offence. `foreignOrigin`: the attempt came from a page of an unknown domain: whatever is wrong with it, such attempts
-   * count one point a minute, since a page can make its visitors send them.
+   * count one point a minute on all nodes together, since a page can make its visitors send them.
    */
   note(addressKey: string, offence: Offence, foreignOrigin = false): void {
     if (this.parts.banScore === 0 || this.stopped) return;
@@ -86,8 +94,8 @@ export class ThreatScore {
       this.foreign.delete(addressKey);
       this.foreign.set(addressKey, nowMs);
       this.bound(this.foreign);
-      this.add(addressKey, OFFENCE_POINTS.foreign_origin);
-    } else this.add(addressKey, OFFENCE_POINTS[offence]);
+      this.add(addressKey, { points: 0, isForeign: true });
+    } else this.add(addressKey, { points: OFFENCE_POINTS[offence], isForeign: false });
   }
 
   /** Safe to call twice. */
@@ -97,18 +105,23 @@ export class ThreatScore {
     this.pending.clear();
   }
 
-  private add(addressKey: string, points: number): void {
+  private add(addressKey: string, { points, isForeign }: Offences): void {
     const present = this.pending.get(addressKey);
-    // A full batch: more addresses than the node remembers offend at once. Their windows still hold.
-    if (present === undefined && this.pending.size >= this.parts.maxAddresses) return;
-    this.pending.set(addressKey, (present ?? 0) + points);
+    if (present !== undefined) {
+      present.points += points;
+      present.isForeign ||= isForeign;
+    } else if (this.pending.size < this.parts.maxAddresses) this.pending.set(addressKey, { points, isForeign });
+    // Else a full batch: more addresses than the node remembers offend at once. Their windows still hold.
+    this.schedule();
+  }
+
+  private schedule(): void {
     this.cancel ??= this.parts.clock.schedule(FLUSH_MS, () => {
       this.flush()
         .catch(this.parts.onBug)
         .finally(() => {
           this.cancel = undefined;
-          const [next] = this.pending;
-          if (next !== undefined) this.add(next[0], 0);
+          if (this.pending.size > 0) this.schedule();
         });
     });
   }
@@ -124,13 +137,17 @@ export class ThreatScore {
     this.pending.clear();
     for (let start = 0; start < batch.length && !this.stopped; start += FLUSH_WIDTH) {
       const width = batch.slice(start, start + FLUSH_WIDTH);
-      await Promise.all(width.map(([addressKey, points]) => this.raise(addressKey, points)));
+      await Promise.all(width.map(([addressKey, offences]) => this.raise(addressKey, offences)));
     }
   }
 
-  private async raise(addressKey: string, points: number): Promise<void> {
+  private async raise(addressKey: string, { points: own, isForeign }: Offences): Promise<void> {
     const { limiter, banScore } = this.parts;
     try {
+      const counts =
+        isForeign && (await limiter.take({ kind: 'ip', key: addressKey }, [FOREIGN_WINDOW])).status === 'taken';
+      const points = own + (counts ? OFFENCE_POINTS.foreign_origin : 0);
+      if (points === 0) return;
       const { score, users } = await limiter.raise(addressKey, points, SCORE_WINDOW_MS);
       if (score >= banScore) await this.punish(addressKey, score, users);
     } catch (error) {
@@ -145,7 +162,10 @@ export class ThreatScore {
     else if (isInNetworks(addressKey, allow)) onSpared(addressKey, 'allowed');
     else if (users > SHARED_USERS) onSpared(addressKey, 'shared');
     else {
-      const forMs = banLengthMs(await limiter.countBan(addressKey, BAN_MEMORY_MS));
+      const count = await limiter.countBan(addressKey, BAN_MEMORY_MS);
+      // Another node saw it pass the score at the same moment, and bans it.
+      if (count === 0) return;
+      const forMs = banLengthMs(count);
       await ban(addressKey, forMs);
       onBanned(addressKey, { score, forMs });
     }

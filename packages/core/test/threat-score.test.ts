@@ -6,10 +6,21 @@ import { banLengthMs, OFFENCE_POINTS, type Spared, ThreatScore } from '../src/th
 
 const ATTACKER = '8.8.4.4';
 
-const world = (options: { banScore?: number; users?: number; allow?: string[]; maxAddresses?: number } = {}) => {
-  const clock = fakeClock();
-  const scores = new Map<string, number>();
-  const bans = new Map<string, number>();
+interface WorldOptions {
+  readonly banScore?: number;
+  readonly users?: number;
+  readonly allow?: string[];
+  readonly maxAddresses?: number;
+  /** Milliseconds until an answer about a score comes. */
+  readonly slowMs?: number;
+  /** What the nodes of one cluster share. */
+  readonly shared?: { scores: Map<string, number>; foreign: Map<string, number>; bans: Map<string, number> };
+}
+
+const store = (): Required<WorldOptions>['shared'] => ({ scores: new Map(), foreign: new Map(), bans: new Map() });
+
+const world = (options: WorldOptions = {}, clock = fakeClock()) => {
+  const { scores, foreign, bans } = options.shared ?? store();
   const state = { raises: 0, away: false };
   const banned: { key: string; forMs: number; score: number }[] = [];
   const spared: [string, Spared][] = [];
@@ -20,10 +31,19 @@ const world = (options: { banScore?: number; users?: number; allow?: string[]; m
         state.raises += 1;
         if (state.away) throw new BackplaneUnavailable('away');
         scores.set(key, (scores.get(key) ?? 0) + points);
-        return { score: scores.get(key) ?? 0, users: options.users ?? 0, bans: bans.get(key) ?? 0 };
+        const answer = { score: scores.get(key) ?? 0, users: options.users ?? 0, bans: bans.get(key) ?? 0 };
+        const { slowMs } = options;
+        if (slowMs !== undefined) await new Promise<void>((resolve) => void clock.schedule(slowMs, resolve));
+        return answer;
+      },
+      take: async ({ key }, [window]) => {
+        const untilMs = foreign.get(key) ?? 0;
+        if (window === undefined || untilMs > clock.nowMs()) return { status: 'refused', window: '', retryAfterMs: 1 };
+        foreign.set(key, clock.nowMs() + window.windowMs);
+        return { status: 'taken' };
       },
       countBan: async (key) => {
-        scores.delete(key);
+        if (!scores.delete(key)) return 0;
         bans.set(key, (bans.get(key) ?? 0) + 1);
         return bans.get(key) ?? 0;
       },
@@ -94,6 +114,19 @@ describe('the threat score', () => {
     expect([banned, spared]).toEqual([[], [[ATTACKER, 'allowed']]]);
   });
 
+  it.each(['2a00:1450:4001:830::200e', '2a00:1450:4001:830:1::/80', '2a00:1450::/32'])(
+    'never bans the /64 that the allowed %s is counted by',
+    async (allowed) => {
+      const { clock, threat, banned, spared } = world({ allow: [allowed] });
+      for (const key of ['2a00:1450:4001:830::/64', '2a00:1451:4001:831::/64']) {
+        for (let i = 0; i < 50; i += 1) threat.note(key, 'failed_token');
+      }
+      await clock.advanceAsync(500);
+      expect(spared).toEqual([['2a00:1450:4001:830::/64', 'allowed']]);
+      expect(banned.map(({ key }) => key)).toEqual(['2a00:1451:4001:831::/64']);
+    },
+  );
+
   it.each([
     [3, true],
     [4, false],
@@ -114,6 +147,26 @@ describe('the threat score', () => {
       await clock.advanceAsync(1_000);
     }
     expect(scores.get(ATTACKER)).toBe(3);
+  });
+
+  it('counts them so on all nodes together', async () => {
+    const clock = fakeClock();
+    const shared = store();
+    const nodes = Array.from({ length: 30 }, () => world({ shared }, clock));
+    for (let second = 0; second < 300; second += 1) {
+      for (const { threat } of nodes) threat.note(ATTACKER, 'failed_token', true);
+      await clock.advanceAsync(1_000);
+    }
+    expect(shared.scores.get(ATTACKER)).toBe(5);
+  });
+
+  it('bans once where several nodes see an address pass the score at the same moment', async () => {
+    const clock = fakeClock();
+    const shared = store();
+    const nodes = Array.from({ length: 5 }, () => world({ shared, slowMs: 1 }, clock));
+    for (const { threat } of nodes) for (let i = 0; i < 20; i += 1) threat.note(ATTACKER, 'failed_token');
+    await clock.advanceAsync(600);
+    expect(nodes.flatMap(({ banned }) => banned.map(({ forMs }) => forMs))).toEqual([60_000]);
   });
 
   it('is bounded: more addresses than it remembers are left out of a batch', async () => {

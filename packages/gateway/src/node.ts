@@ -282,7 +282,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isRevoked: (subject) => control.isRevoked(subject),
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
-    guard: gatekeeper.guard,
+    connect: gatekeeper.connect,
     onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,

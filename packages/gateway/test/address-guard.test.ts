@@ -5,6 +5,8 @@ import { AddressGuard } from '../src/admission/address-guard.js';
 
 const address = (key: string) => ({ text: key, key });
 const ATTACKER = address('203.0.113.9');
+const OWN = () => false;
+const FOREIGN = () => true;
 
 const world = (overrides: { connects?: number; dryRun?: boolean; maxAddresses?: number } = {}) => {
   const clock = fakeClock();
@@ -70,29 +72,41 @@ describe('the address guard', () => {
     if (taken.status !== 'limited') throw new Error('not limited');
     expect(taken.retryAfterMs).toBeGreaterThanOrEqual(4_000);
     expect(state.limited).toEqual([['connects', ATTACKER.key, false]]);
-    for (let i = 0; i < 20; i += 1) expect(guard.screen(ATTACKER)).toMatchObject({ status: 429, reason: 'limited' });
-    expect(guard.screen(address('203.0.113.10'))).toBeUndefined();
+    for (let i = 0; i < 20; i += 1)
+      expect(guard.screen(ATTACKER, OWN)).toMatchObject({ status: 429, reason: 'limited' });
+    expect(guard.screen(address('203.0.113.10'), OWN)).toBeUndefined();
     expect(state.takes).toHaveLength(1);
     // One for the limit, one for every ten attempts against it.
     expect(state.noted.filter(([, offence]) => offence === 'limit_hit')).toHaveLength(3);
     // Until there is room, and not for the longer wait that was told.
     clock.advance(3_999);
-    expect(guard.screen(ATTACKER)).toBeDefined();
+    expect(guard.screen(ATTACKER, OWN)).toBeDefined();
     clock.advance(1);
-    expect(guard.screen(ATTACKER)).toBeUndefined();
+    expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
+  });
+
+  it('holds the limit against a foreign page as such, however often it sends its visitors', async () => {
+    const { guard, state } = world();
+    state.answer = { status: 'refused', window: 'connects', retryAfterMs: 4_000 };
+    await guard.connect(ATTACKER, FOREIGN);
+    await guard.request(ATTACKER, FOREIGN);
+    await guard.failed(ATTACKER, 'failed_token', true);
+    for (let i = 0; i < 100; i += 1) guard.screen(ATTACKER, FOREIGN);
+    expect(state.noted.length).toBeGreaterThan(10);
+    expect(state.noted.filter(([, , isForeign]) => isForeign !== true)).toEqual([]);
   });
 
   it('refuses a banned address first of all', () => {
     const { guard, state } = world();
     state.banned.add(ATTACKER.key);
-    expect(guard.screen(ATTACKER)).toEqual({ status: 403, reason: 'banned' });
+    expect(guard.screen(ATTACKER, OWN)).toEqual({ status: 403, reason: 'banned' });
   });
 
   it('admits in a dry run what it would refuse, and says so', async () => {
     const { guard, state } = world({ dryRun: true });
     state.answer = { status: 'refused', window: 'connects', retryAfterMs: 4_000 };
     expect(await guard.connect(ATTACKER)).toEqual({ status: 'taken' });
-    expect(guard.screen(ATTACKER)).toBeUndefined();
+    expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
     expect(state.limited).toEqual([['connects', ATTACKER.key, true]]);
     expect(state.noted).toEqual([]);
   });
@@ -110,7 +124,7 @@ describe('the address guard', () => {
     const statuses: string[] = [];
     for (let i = 0; i < 5; i += 1) statuses.push((await guard.connect(ATTACKER)).status);
     expect(statuses).toEqual(['unavailable', 'unavailable', 'unavailable', 'limited', 'limited']);
-    expect(guard.screen(ATTACKER)).toMatchObject({ status: 429 });
+    expect(guard.screen(ATTACKER, OWN)).toMatchObject({ status: 429 });
     state.answer = { status: 'taken' };
     expect(await guard.connect(address('198.51.100.1'))).toEqual({ status: 'taken' });
   });
@@ -125,7 +139,7 @@ describe('the address guard', () => {
     const { guard, state } = world();
     state.answer = { status: 'refused', window: 'sessions', retryAfterMs: 4_000 };
     expect(await guard.newDialog(ATTACKER, 'assistant-1')).toMatchObject({ status: 'limited' });
-    expect(guard.screen(ATTACKER)).toBeUndefined();
+    expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
   });
 
   it("counts new dialogs by the assistant's own limit where it has one", async () => {

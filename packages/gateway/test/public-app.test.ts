@@ -117,9 +117,10 @@ describe('the guards', () => {
     await rawRequest(`${url}${SESSIONS}?token=secret`, { method: 'OPTIONS', headers });
     await rawRequest(`${url}/nothing`);
     const { address } = WELCOME;
+    const page = { origin: ORIGIN, host: new URL(url).host, fetchSite: undefined };
     expect(asked).toEqual([
-      { address, endpoint: 'sessions', isPreflight: false, path: SESSIONS },
-      { address, endpoint: 'sessions', isPreflight: true, path: SESSIONS },
+      { address, endpoint: 'sessions', isPreflight: false, path: SESSIONS, page },
+      { address, endpoint: 'sessions', isPreflight: true, path: SESSIONS, page },
     ]);
   });
 });

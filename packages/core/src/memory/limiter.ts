@@ -50,10 +50,10 @@ export class MemoryLimiter implements Limiter {
   async countBan(addressKey: string, memoryMs: number): Promise<number> {
     this.#cluster.enter(this.#node);
     const { data, nowMs } = this.#cluster;
+    if (!data.windows.delete(scoreKey(addressKey))) return 0;
     const kept = (data.bans.get(addressKey) ?? []).filter((untilMs) => untilMs > nowMs);
     const bans = [...kept, nowMs + memoryMs].slice(-COUNTED_BANS);
     data.bans.set(addressKey, bans);
-    data.windows.delete(scoreKey(addressKey));
     return bans.length;
   }
 

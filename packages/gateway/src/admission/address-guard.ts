@@ -15,6 +15,7 @@ import {
 import type { CloseName } from '@replyx/protocol';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { GatewayConfig, RateLimit } from '../config/gateway-config.js';
+import type { PageRequest } from './foreign-origin.js';
 
 /** The windows that are judged by address, assistant or API key; their names are stable, in metrics as in keys. */
 export type LimitName = 'connects' | 'auth_failures' | 'http' | 'sessions' | 'assistant_sessions' | 'api';
@@ -32,10 +33,7 @@ export type Taken =
   | { readonly status: 'unavailable' };
 
 /** What is held against the address of a refused credential, by the code of the refusal. */
-export type OnRefused = (
-  code: CloseName,
-  from: { readonly address: ClientAddress; readonly origin: string | undefined; readonly host: string | undefined },
-) => void;
+export type OnRefused = (code: CloseName, from: PageRequest & { readonly address: ClientAddress }) => void;
 
 /** An expired or revoked credential was a good one once. */
 export const OFFENCES: Partial<Record<CloseName, Offence>> = {
@@ -60,10 +58,13 @@ export interface AddressGuardParts {
 /** A denied address offends again with every so many attempts. */
 const HITS_AN_OFFENCE = 10;
 const TAKEN: Taken = { status: 'taken' };
+/** Of what only a page can do that is allowed to. */
+const NOT_FOREIGN = (): boolean => false;
 
 /**
  * What stands between an address and the dear parts of a node: the bans, the node's own denials, then the cluster's windows. While the
- * backplane is away a limiter in memory bounds how many attempts of an address get as far as being told so.
+ * backplane is away a limiter in memory bounds how many attempts of an address get as far as being told so. `isForeign`: whether an
+ * attempt comes from a page of an unknown domain, which can make its visitors send as many as it likes; asked where it is an offence.
  */
 export class AddressGuard {
   readonly denials: LocalDenials;
@@ -80,27 +81,29 @@ export class AddressGuard {
   }
 
   /** At once, without a wait; for every attempt before anything else is looked at. */
-  screen(address: ClientAddress): AddressRefusal | undefined {
+  screen(address: ClientAddress, isForeign: () => boolean): AddressRefusal | undefined {
     if (this.parts.isBanned(address)) return { status: 403, reason: 'banned' };
     const leftMs = this.denials.check(address.key);
     if (leftMs === undefined) return undefined;
-    if (this.denials.hits(address.key) % HITS_AN_OFFENCE === 0) this.parts.threat.note(address.key, 'limit_hit');
+    if (this.denials.hits(address.key) % HITS_AN_OFFENCE === 0) {
+      this.parts.threat.note(address.key, 'limit_hit', isForeign());
+    }
     return { status: 429, reason: 'limited', retryAfterMs: coarseWait(leftMs, this.parts.random) };
   }
 
   /** One connect of an address: a socket, an event stream, a session that is resumed or refreshed. */
-  connect(address: ClientAddress): Promise<Taken> {
-    return this.takeByAddress(address, [this.spec('connects', 1), this.spec('auth_failures', 0)]);
+  connect(address: ClientAddress, isForeign = NOT_FOREIGN): Promise<Taken> {
+    return this.takeByAddress(address, [this.spec('connects', 1), this.spec('auth_failures', 0)], isForeign);
   }
 
   /** One request of the public HTTP routes. */
-  request(address: ClientAddress): Promise<Taken> {
-    return this.takeByAddress(address, [this.spec('http', 1), this.spec('auth_failures', 0)]);
+  request(address: ClientAddress, isForeign: () => boolean): Promise<Taken> {
+    return this.takeByAddress(address, [this.spec('http', 1), this.spec('auth_failures', 0)], isForeign);
   }
 
   /** One new dialog, of an address and of an assistant; `limit` is the assistant's own, where it has one. */
   async newDialog(address: ClientAddress, assistantId: string, limit?: number): Promise<Taken> {
-    const byAddress = await this.takeByAddress(address, [this.spec('sessions', 1)], false);
+    const byAddress = await this.takeByAddress(address, [this.spec('sessions', 1)], NOT_FOREIGN, false);
     if (byAddress.status !== 'taken') return byAddress;
     const spec = this.spec('assistant_sessions', 1);
     return this.take({ kind: 'a', key: assistantId }, [limit === undefined ? spec : { ...spec, limit }]);
@@ -113,10 +116,10 @@ export class AddressGuard {
     ]);
   }
 
-  /** A credential of the address was refused. `foreignOrigin`: the attempt came from a page of an unknown domain. */
+  /** A credential of the address was refused. */
   async failed(address: ClientAddress, offence: Offence, foreignOrigin: boolean): Promise<void> {
     this.parts.threat.note(address.key, offence, foreignOrigin);
-    await this.takeByAddress(address, [this.spec('auth_failures', 1)]);
+    await this.takeByAddress(address, [this.spec('auth_failures', 1)], () => foreignOrigin);
   }
 
   private spec(name: LimitName, cost: 0 | 1): WindowSpec {
@@ -143,13 +146,18 @@ export class AddressGuard {
   }
 
   /** `denies`: a refusal keeps the address out before the next upgrade. */
-  private async takeByAddress(address: ClientAddress, specs: readonly WindowSpec[], denies = true): Promise<Taken> {
+  private async takeByAddress(
+    address: ClientAddress,
+    specs: readonly WindowSpec[],
+    isForeign: () => boolean,
+    denies = true,
+  ): Promise<Taken> {
     const taken = await this.take({ kind: 'ip', key: address.key }, specs);
     if (taken.status === 'taken') return taken;
     if (taken.status === 'limited') {
       // Not a moment longer than the window itself: the wait that is told is longer.
       if (denies) this.denials.deny(address.key, taken.roomInMs);
-      this.parts.threat.note(address.key, 'limit_hit');
+      this.parts.threat.note(address.key, 'limit_hit', isForeign());
       return taken;
     }
     const mayAsk = await this.mayBeToldAway(address);

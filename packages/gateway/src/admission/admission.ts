@@ -3,7 +3,7 @@ import { type CloseName, type ConnectionKind, isId, parsePosition } from '@reply
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
-import type { AddressGuard, OnRefused } from './address-guard.js';
+import type { OnRefused, Taken } from './address-guard.js';
 import { type AssistantLimits, placesOf } from './assistant-limits.js';
 import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
@@ -54,7 +54,8 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly isLeaving: () => boolean;
   /** Newcomers should go elsewhere. */
   readonly isOverloaded: () => boolean;
-  readonly guard: Pick<AddressGuard, 'connect'>;
+  /** Counts the connect. */
+  readonly connect: (request: UpgradeRequest) => Promise<Taken>;
   /** A credential was refused: what that says of its address is noted. Returns at once: how long a refusal takes tells nothing. */
   readonly onRefused: OnRefused;
   readonly isLapsed: () => boolean;
@@ -158,7 +159,7 @@ export const admit = async (
   if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
   if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
-  const taken = await parts.guard.connect(request.address);
+  const taken = await parts.connect(request);
   if (taken.status === 'limited') return close('RATE_LIMITED', 'limited', taken.retryAfterMs);
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');
   const authorization = await authorize(picked, request, parts);

@@ -3,15 +3,13 @@ import type { CloseName, ConnectionKind } from '@replyx/protocol';
 import type { Auth } from '../auth/auth.js';
 import type { TokenPick } from '../auth/token-transport.js';
 import type { ClaimsOf } from '../auth/token-verifier.js';
+import type { PageRequest } from './foreign-origin.js';
 import { subjectOfClaims } from './token-subject.js';
 
 /** Where a credential is used; the same for a socket, a request and an event stream. */
-export interface AccessRequest {
+export interface AccessRequest extends PageRequest {
   readonly kind: ConnectionKind;
   readonly dialogId: string;
-  /** The `Origin` and `Host` headers. */
-  readonly origin: string | undefined;
-  readonly host: string | undefined;
 }
 
 export interface AuthorizeParts {

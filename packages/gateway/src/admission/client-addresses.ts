@@ -1,4 +1,5 @@
 import { type ClientAddress, clientAddress, isTrustedPeer, parseNetworks } from '@replyx/core';
+import type { PageRequest } from './foreign-origin.js';
 
 /** What a request shows of where it comes from. */
 export interface PeerRequest {
@@ -8,9 +9,11 @@ export interface PeerRequest {
   readonly proxied: Uint8Array;
   /** All `X-Forwarded-For` lines joined with a comma, and `X-Real-IP`: asked for only where they count. */
   readonly forwarded: () => { readonly forwardedFor: string | undefined; readonly realIp: string | undefined };
+  /** Asked for only where an address that is refused already is held to account. */
+  readonly page: () => PageRequest;
 }
 
-export type ClientAddressOf = (request: PeerRequest) => ClientAddress;
+export type ClientAddressOf = (request: Omit<PeerRequest, 'page'>) => ClientAddress;
 
 export interface ClientAddressOptions {
   /** As the configuration holds them: canonical addresses and networks. */

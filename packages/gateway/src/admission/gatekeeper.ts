@@ -19,7 +19,7 @@ import type { SessionLimits } from '../public/session-routes.js';
 import { AddressGuard, OFFENCES, type OnRefused, type Taken } from './address-guard.js';
 import type { Screening, UpgradeRequest, Verdict } from './admission.js';
 import { createClientAddresses, type PeerRequest } from './client-addresses.js';
-import type { IsForeign } from './foreign-origin.js';
+import type { IsForeign, PageRequest } from './foreign-origin.js';
 import type { FloodRefusal, Greeting } from './greeting.js';
 
 export interface GatekeeperParts {
@@ -52,6 +52,8 @@ export interface Gatekeeper {
   readonly guard: AddressGuard;
   readonly threat: ThreatScore;
   readonly greet: (peer: PeerRequest) => Greeting;
+  /** One connect: a socket or a stream of events. */
+  readonly connect: (from: PageRequest & { readonly address: ClientAddress }) => Promise<Taken>;
   /** By what the cluster counts of public HTTP; a stream of events counts as a connect where it is admitted. */
   readonly limit: (request: PublicRequest) => Promise<Refusal | undefined>;
   readonly sessions: SessionLimits;
@@ -132,14 +134,15 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
     greet: (peer) => {
       if (parts.isDraining()) return { greeting: 'refuse', refusal: { status: 503, reason: 'draining' } };
       const address = addressOf(peer);
-      const refusal = guard.screen(address);
+      const refusal = guard.screen(address, () => parts.isForeign(peer.page()));
       return refusal === undefined ? { greeting: 'welcome', address } : { greeting: 'refuse', refusal };
     },
-    limit: async ({ endpoint, address }) =>
-      endpoint === 'events' ? undefined : refusalOf(await guard.request(address)),
-    onRefused: (code, { address, origin, host }) => {
+    connect: (from) => guard.connect(from.address, () => parts.isForeign(from)),
+    limit: async ({ endpoint, address, page }) =>
+      endpoint === 'events' ? undefined : refusalOf(await guard.request(address, () => parts.isForeign(page))),
+    onRefused: (code, from) => {
       const offence = OFFENCES[code];
-      if (offence !== undefined) guard.failed(address, offence, parts.isForeign(origin, host)).catch(parts.onBug);
+      if (offence !== undefined) guard.failed(from.address, offence, parts.isForeign(from)).catch(parts.onBug);
     },
     limitApi: async (authorization) => {
       if (config.rateLimits.api.limit === 0 || authorization === undefined) return;
@@ -160,7 +163,7 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
         if (verdict.screening === 'upgrade') return;
         metrics().admission(kind, 'refused', verdict.reason);
         if (verdict.reason !== 'shape' || request === undefined) return;
-        threat.note(request.address.key, 'probed_id');
+        threat.note(request.address.key, 'probed_id', parts.isForeign(request));
         log('suspicious_input', {
           address: request.address.text,
           where: 'dialog_id',

@@ -13,14 +13,21 @@ export const watchOverload = (
   bounds: OverloadBounds,
   clock: Clock,
   onChange: (reasons: readonly OverloadReason[]) => void,
+  readMemory: () => number = process.memoryUsage.rss,
 ): OverloadWatch => {
   const overload = new Overload(bounds);
   if (bounds.loopLagMs === 0 && bounds.memoryBytes === 0) return { reasons: overload.reasons, stop: () => {} };
   const lag = watchLoopLag();
   let before = '';
+  let memoryBytes = 0;
   let cancel = (): void => {};
   const look = (): void => {
-    overload.look({ loopLagMs: lag.p99Ms(), memoryBytes: process.memoryUsage.rss() });
+    try {
+      memoryBytes = readMemory();
+    } catch {
+      // Where strangers hold every descriptor this file can't be opened either: what was seen last stands.
+    }
+    overload.look({ loopLagMs: lag.p99Ms(), memoryBytes });
     const reasons = [...overload.reasons];
     if (reasons.join() !== before) onChange(reasons);
     before = reasons.join();

@@ -79,7 +79,7 @@ export const createVisitorAccess =
     const { origin, host } = call;
     const picked = pickOf(call, parts.allowQueryToken);
     const authorization = await parts.authorize(picked, { kind, dialogId, origin, host });
-    const from = { address: call.peer.address, origin, host };
+    const from = { ...call.peer.page, address: call.peer.address };
     if (authorization.status === 'refused') {
       parts.onRefused(authorization.code, from);
       if (authorization.code === 'FORBIDDEN_DOMAIN')

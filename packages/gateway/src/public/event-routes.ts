@@ -34,8 +34,7 @@ const asUpgrade = (call: PublicCall, kind: VisitorKind): UpgradeRequest => {
     version: '13',
     protocols: undefined,
     authorization: call.header('authorization'),
-    origin: call.origin,
-    host: call.host,
+    ...call.peer.page,
   };
 };
 

@@ -1,6 +1,7 @@
 import type { ClientAddress, Session, Transport } from '@replyx/core';
 import type { VisitorKind } from '@replyx/protocol';
 import type { PeerRequest } from '../admission/client-addresses.js';
+import type { PageRequest } from '../admission/foreign-origin.js';
 import type { Greeting } from '../admission/greeting.js';
 import type { HttpAnswer, HttpCall } from '../http/http.js';
 import type { RouteDescription } from '../http/route-table.js';
@@ -15,6 +16,7 @@ export interface PublicRequest {
   /** Whether it only asks what a browser may send (`OPTIONS`). */
   readonly isPreflight: boolean;
   readonly path: string;
+  readonly page: PageRequest;
 }
 
 /** A refusal by what was counted; `reason` is for metrics and logs, the peer is told the status alone. */

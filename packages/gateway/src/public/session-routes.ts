@@ -59,7 +59,7 @@ const siteClaims = async (
 ): Promise<ClaimsOf<'site'>> => {
   const { origin, host } = call;
   const refused = (code: 'AUTH_FAILED' | 'FORBIDDEN_DOMAIN'): Problem => {
-    parts.onRefused(code, { address: call.peer.address, origin, host });
+    parts.onRefused(code, { ...call.peer.page, address: call.peer.address });
     return new Problem(problemOfClose(code));
   };
   const picked = pickOf(call, parts.allowQueryToken);

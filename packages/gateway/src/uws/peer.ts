@@ -22,6 +22,11 @@ export const peerOf = (res: HttpResponse, req: HttpRequest): PeerRequest | undef
       forwardedFor: joinedHeader(req, 'x-forwarded-for'),
       realIp: joinedHeader(req, 'x-real-ip'),
     }),
+    page: () => ({
+      origin: joinedHeader(req, 'origin'),
+      host: joinedHeader(req, 'host'),
+      fetchSite: joinedHeader(req, 'sec-fetch-site'),
+    }),
   };
 };
 

@@ -72,9 +72,10 @@ class Exchange {
     const { header, path, method } = copied;
     const host = header('host') || undefined;
     this.#rawOrigin = header('origin');
+    const fetchSite = header('sec-fetch-site');
     const origin = originOfRequest({
       origin: this.#rawOrigin,
-      fetchSite: header('sec-fetch-site'),
+      fetchSite,
       host,
       widgetOrigins: options.widgetOrigins,
     });
@@ -85,6 +86,7 @@ class Exchange {
       endpoint: place.endpoint,
       isPreflight: method === 'options',
       path,
+      page: { origin, host, fetchSite },
     };
     this.call = { ...copied, peer, origin, host, grantOrigin: () => this.#grant() };
     this.#timer = setTimeout(() => this.refuse(new Problem('unavailable')), options.deadlineMs);

@@ -192,6 +192,9 @@ export const describeLimiterContract = (name: string, makeWorld: MakeWorld): voi
         const { key } = subject;
         await a.limiter.raise(key, 100, MINUTE_MS);
         expect(await a.limiter.countBan(key, 200)).toBe(1);
+        // Of two nodes that saw it pass the threshold at once only one has counted it.
+        expect(await b.limiter.countBan(key, MINUTE_MS)).toBe(0);
+        await b.limiter.raise(key, 100, MINUTE_MS);
         expect(await b.limiter.countBan(key, MINUTE_MS)).toBe(2);
         expect(await b.limiter.raise(key, 1, MINUTE_MS)).toEqual({ score: 1, users: 0, bans: 2 });
         await world.pass(210);
