@@ -1,4 +1,4 @@
-// `npm test`: every test, with what they need made ready first. Arguments are passed on to vitest.
+// `npm test`: every test but those in a browser, with what they need made ready first. Arguments are passed on to vitest.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import { bootstrap, failWith, root } from '../deploy/local/bootstrap.mjs';
 
 const args = process.argv.slice(2);
+const projects = args.flatMap((arg, at) =>
+  arg === '--project' ? [args[at + 1]] : arg.startsWith('--project=') ? [arg.slice(10)] : [],
+);
+// A browser is not everywhere: what needs one is run by name only, by `npm run test:browser`.
+const selection = projects.length === 0 ? ['--project=!browser'] : [];
 
 function finish({ passed, failed, skipped }) {
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
@@ -14,9 +19,6 @@ function finish({ passed, failed, skipped }) {
 
 // Found once here and handed on, so that no test worker has to search or unpack.
 async function redisEnvironment() {
-  const projects = args.flatMap((arg, at) =>
-    arg === '--project' ? [args[at + 1]] : arg.startsWith('--project=') ? [arg.slice(10)] : [],
-  );
   if (projects.length > 0 && projects.every((name) => name === 'unit')) return {};
   const { describeRedis, findRedis } = await import('../packages/testkit/dist/index.js');
   const source = await findRedis();
@@ -51,7 +53,7 @@ async function runVitest(env) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const child = spawn(
     process.execPath,
-    [vitest, 'run', '--config', join(root, 'test', 'vitest.config.ts'), ...reporters, ...args],
+    [vitest, 'run', '--config', join(root, 'test', 'vitest.config.ts'), ...reporters, ...selection, ...args],
     { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } },
   );
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -19,6 +19,8 @@ export default defineConfig({
       { root, test: { name: 'redis', include: ['packages/redis/test/**/*.test.ts'], ...processes } },
       { root, test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
       { root, test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], ...processes } },
+      // Not part of `npm test`: it needs a browser, which takes a core by itself.
+      { root, test: { name: 'browser', include: ['test/browser/**/*.test.ts'], ...processes, maxWorkers: 1 } },
     ],
   },
 });
