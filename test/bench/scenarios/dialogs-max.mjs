@@ -6,10 +6,12 @@ import { TEXT } from './dialogs.mjs';
 
 const DIALOGS = 200;
 const BOUND_MS = 100;
-const FIRST_RATE = 2_000;
-const GROWTH = 1.5;
-const TOP_RATE = 60_000;
+const FIRST_RATE = 3_000;
+const GROWTH = 2;
+const TOP_RATE = 200_000;
 const HALVINGS = 3;
+/** What has not come by then fails the rate; what is still under way is waited for before the next. */
+const PATIENCE_MS = 1_000;
 
 /** The highest rate that is kept with a p99 below the bound: up by steps until one fails, then between the last two. */
 const search = async (holds) => {
@@ -40,12 +42,11 @@ export const dialogsMax = {
         await crew.chat({ ...plan, rate: FIRST_RATE, total: FIRST_RATE * 2 });
         let best = { driverCpu: 0 };
         const attempt = async (tried) => {
-          const patienceMs = searchSeconds * 4_000;
           const result = await crew.chat({
             ...plan,
             rate: tried,
             total: tried * searchSeconds,
-            patienceMs,
+            patienceMs: PATIENCE_MS,
             mayLose: true,
           });
           const held = result.received === result.expected && result.p99 < BOUND_MS;
