@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { startCrew } from '../drivers.mjs';
+import { startMeter, whenStill } from '../meter.mjs';
+import { dialogsOnBoth } from '../targets.mjs';
+import { inWorld } from '../world.mjs';
+import { TEXT } from './dialogs.mjs';
+
+const RATE = 2_000;
+const SPARE_FILES = 500;
+const QUIET_MS = 3_000;
+/** What the bench itself asks. */
+const OWN = new Set(['info', 'ping']);
+
+const openFiles = () => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 0);
+
+/** Calls of each command since Redis began, those inside of scripts too. */
+const callsOf = async (redis) => {
+  const info = String(await redis.cli('INFO', 'commandstats'));
+  let total = 0;
+  for (const [, name, calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm))
+    if (!OWN.has(name)) total += Number(calls);
+  return total;
+};
+
+/** The same rate over more and more open dialogs: what a message costs must not grow with them. */
+export const growth = {
+  name: 'growth',
+  contenders: ['bare', 'replyx'],
+  steady: [],
+  round: async (contender, { sizes, seconds }) => {
+    const result = {};
+    for (const size of sizes) {
+      if (size * (contender.echoes ? 1 : 2) + SPARE_FILES > openFiles()) {
+        console.log(`  growth: ${size} dialogs need more open files a process than ${openFiles()} (ulimit -n)`);
+        continue;
+      }
+      await inWorld(contender, {}, async (world) => {
+        const crew = await startCrew(contender.dialect, dialogsOnBoth(world, size), 100);
+        try {
+          await whenStill(world);
+          const plan = { rate: RATE, text: TEXT, deliveries: 2 };
+          await crew.chat({ ...plan, total: Math.max(RATE * 2, size) });
+          // What the nodes do for open dialogs however little is said in them.
+          const quietCalls = await callsOf(world.redis);
+          await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+          const before = await callsOf(world.redis);
+          const used = startMeter(world);
+          const { sent, seconds: took, p99, driverCpu } = await crew.chat({ ...plan, total: RATE * seconds });
+          const { serverMicros, redisMicros } = used();
+          const calls = (await callsOf(world.redis)) - before;
+          const standing = (before - quietCalls) / (QUIET_MS / 1000);
+          result[`commands${size}`] = (calls - standing * took) / sent;
+          result[`standing${size}`] = standing;
+          result[`server${size}`] = serverMicros / sent;
+          result[`redis${size}`] = redisMicros / sent;
+          result[`p99${size}`] = p99;
+          result.driverCpu = Math.max(result.driverCpu ?? 0, driverCpu);
+        } finally {
+          crew.stop();
+        }
+      });
+    }
+    return result;
+  },
+  rows: ({ sizes }) =>
+    sizes.flatMap((size, at) => [
+      {
+        work: `${size} open dialogs, ${RATE}/s: server CPU a message`,
+        field: `server${size}`,
+        unit: 'µs',
+        aims:
+          at === 0
+            ? []
+            : [
+                {
+                  text: `within a tenth of that at ${sizes[0]}`,
+                  met: (_of, median) =>
+                    median('replyx', `server${size}`) <= 1.1 * median('replyx', `server${sizes[0]}`),
+                },
+              ],
+      },
+      {
+        work: 'the same: Redis commands a message, those of scripts counted one by one',
+        field: `commands${size}`,
+        unit: '',
+        digits: 2,
+        aims:
+          at === 0
+            ? []
+            : [
+                {
+                  text: `as at ${sizes[0]}`,
+                  met: (_of, median) =>
+                    Math.abs(median('replyx', `commands${size}`) - median('replyx', `commands${sizes[0]}`)) < 0.25,
+                },
+              ],
+      },
+    ]),
+};
