@@ -7,7 +7,7 @@ import { usageFrom } from '../src/run/process-stat.js';
 import { growthPerHour } from '../src/run/run-meter.js';
 import { driversFor, sizesOf } from '../src/run/scenario-defaults.js';
 import { sumsOf, usageOf } from '../src/run/scraped-metrics.js';
-import { isLoopback, loopbackAddress, sourceAddresses } from '../src/source-addresses.js';
+import { isLoopback, sourceAddresses } from '../src/source-addresses.js';
 import { TimerWheel } from '../src/timer-wheel.js';
 import { mintToken, parseSigningKey, parseTokenLine } from '../src/token-mint.js';
 
@@ -55,7 +55,7 @@ describe('TimerWheel', () => {
 
 describe('source addresses', () => {
   it('are different ones of 127.0.0.0/8, without those that end in 0 or 255', () => {
-    const all = Array.from({ length: 60_000 }, (_, n) => loopbackAddress(n));
+    const all = sourceAddresses(['ws://127.0.0.1:1'], 0, { count: 60_000, random: 0.999_999_9 });
     expect(new Set(all).size).toBe(60_000);
     expect(all.every((address) => /^127\.\d{1,3}\.\d{1,3}\.(?!0$|255$)\d{1,3}$/.test(address))).toBe(true);
     expect(all.every((address) => address.split('.').every((part) => Number(part) < 256))).toBe(true);
@@ -63,10 +63,10 @@ describe('source addresses', () => {
   });
 
   it('are one for every hundred connects to this machine, and the system’s choice elsewhere', () => {
-    expect(sourceAddresses(['ws://127.0.0.1:1'], 1_001, {})).toHaveLength(11);
-    expect(sourceAddresses(['ws://127.0.0.1:1'], 1_001, { count: 2 })).toHaveLength(2);
-    expect(sourceAddresses(['ws://127.0.0.1:1', 'ws://10.0.0.1:1'], 1_001, {})).toEqual([]);
-    expect(sourceAddresses(['ws://10.0.0.1:1'], 1_001, { given: ['10.0.0.2'] })).toEqual(['10.0.0.2']);
+    expect(sourceAddresses(['ws://127.0.0.1:1'], 1_001, { random: 0.5 })).toHaveLength(11);
+    expect(sourceAddresses(['ws://127.0.0.1:1'], 1_001, { count: 2, random: 0 })).toHaveLength(2);
+    expect(sourceAddresses(['ws://127.0.0.1:1', 'ws://10.0.0.1:1'], 1_001, { random: 0 })).toEqual([]);
+    expect(sourceAddresses(['ws://10.0.0.1:1'], 1_001, { given: ['10.0.0.2'], random: 0 })).toEqual(['10.0.0.2']);
     expect(isLoopback('ws://localhost:8080')).toBe(true);
     expect(isLoopback('wss://127.example:8080')).toBe(false);
   });

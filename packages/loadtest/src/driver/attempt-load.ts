@@ -68,10 +68,12 @@ export class AttemptLoad {
 
   #attempt(kind: AttemptKind, n: number, dialog: LoadDialog, dueUs: number): void {
     const { sourceAddresses, deniedAddresses } = this.#plan;
-    const place = this.#targets[n % this.#targets.length];
+    // Not by `n`: as many kinds as addresses would send each kind to one of them.
+    const round = Math.floor(n / this.#plan.attempts.length);
+    const place = this.#targets[round % this.#targets.length];
     if (place === undefined) return;
     const from = kind === 'denied' ? deniedAddresses : sourceAddresses;
-    const localAddress = from[Math.floor(n / this.#plan.attempts.length) % Math.max(1, from.length)];
+    const localAddress = from[round % Math.max(1, from.length)];
     this.#inFlight += 1;
     attempt({ ...place.target, localAddress }, this.#bytes(kind, dialog, place), (outcome) => {
       this.#inFlight -= 1;

@@ -1,8 +1,8 @@
 import type { RateSchedule } from '../rate-schedule.js';
 import type { RunClock } from '../run-clock.js';
 
-/** Events in one turn of the event loop; more would keep the answers waiting. */
-const PER_TURN = 32;
+/** Time that one turn of the event loop may go on with events that are due; longer would keep the answers waiting. */
+const TURN_US = 4_000;
 
 export interface Pacing {
   readonly clock: RunClock;
@@ -19,12 +19,11 @@ export const pace = ({ clock, schedule, startUs, isStopped, onDue }: Pacing): Pr
   return new Promise((resolve) => {
     const turn = (): void => {
       const nowUs = clock.nowUs();
-      const last = next + PER_TURN;
       while (next < schedule.total && !isStopped()) {
         const dueUs = Math.round(startUs + schedule.dueMs(next) * 1000);
         if (dueUs > nowUs || !onDue(next, dueUs)) break;
         next += 1;
-        if (next < last) continue;
+        if (clock.nowUs() - nowUs < TURN_US) continue;
         setImmediate(turn);
         return;
       }

@@ -77,7 +77,8 @@ const keptMessages = (demand: Demand): { messages: number; dialogs: number } => 
   return { dialogs, messages: Math.min(rate * historyTtlSeconds, dialogs * historySize) };
 };
 
-const nodeCpu = (demand: Demand, costs: UnitCosts, holders: number): Record<string, number> => ({
+const nodeCpu = (demand: Demand, costs: UnitCosts, nodes: number, holders: number): Record<string, number> => ({
+  'the nodes themselves': nodes * costs.node_itself * MICRO,
   publishing: demand.rate * costs.node_publish * MICRO,
   receiving: demand.rate * holders * costs.node_receive * MICRO,
   deliveries: demand.rate * demand.perDialog * costs.node_delivery * MICRO,
@@ -122,7 +123,7 @@ export const plan = (demand: Demand, means: Means, costs: UnitCosts): Capacity =
   const memoryEach = Math.max(1, means.nodeMemoryBytes - costs.node_base);
   const nodeParts = (nodes: number) => {
     const holders = holdersOf(nodes, demand.perDialog);
-    return { holders, cpu: nodeCpu(demand, costs, holders) };
+    return { holders, cpu: nodeCpu(demand, costs, nodes, holders) };
   };
   const memory = { connections: demand.connections * costs.node_connection };
   const byMemory = atLeastOne(memory.connections / memoryEach);

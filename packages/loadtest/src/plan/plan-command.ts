@@ -52,7 +52,7 @@ const becauseText = (resources: readonly Resource[], of: 'node' | 'Redis'): stri
     .filter(({ name }) => name.startsWith(of))
     .sort((a, b) => b.needed - a.needed || b.used - a.used);
   const [cause] = Object.entries(most?.parts ?? {}).sort(([, a], [, b]) => b - a)[0] ?? [];
-  return `${most?.name}: ${cause}`;
+  return `${most?.name} (${cause})`;
 };
 
 const firstText = ({ first }: Capacity): string => {
@@ -86,7 +86,11 @@ export const planText = (capacity: Capacity, { spareNodes }: Means): string => {
     '',
     `A dialog is held by ${formatNumber(holders, 2)} nodes on average. Nodes send ${formatBytes(nodeEgress)}/s to clients, Redis ${formatBytes(redisEgress)}/s to nodes.`,
     `The clients of a dead node need ${formatMs(recoverySeconds * 1000)} of the others' free CPU to recover; their backoff spreads them wider.`,
-    ...(shards > PARTITIONS ? [`There are ${PARTITIONS} partitions: more shards than that stand idle.`] : []),
+    ...(shards > PARTITIONS
+      ? [
+          `There are ${PARTITIONS} partitions, and more shards than that stand idle: keep less (WS_HISTORY_TTL_SECONDS, WS_HISTORY_SIZE), or give a shard more memory.`,
+        ]
+      : []),
     '',
   ].join('\n');
 };

@@ -16,25 +16,112 @@ const measured = (value: number, unit: UnitCost['unit'], says: string, how: stri
   how,
 });
 
-/** All that the calculator knows of what things cost. CPU is of one core, user and system time. */
+const MESSAGES = 'dialogs --dialogs 200 --rate 1500 --duration 12s';
+
+/**
+ * All that the calculator knows of what things cost: medians of a shared machine with two slow cores (Xeon, Node 20.20), one
+ * redis-server beside the nodes, every check and limit on. CPU is of one core, user and system time. A message costs less the busier
+ * a node is, because what arrives together is handled together: these are of a node that is a fifth busy.
+ */
 export const UNIT_COSTS = {
-  node_publish: measured(100, 'us', 'node CPU to take, check and append a message, and acknowledge it', 'x'),
-  node_receive: measured(20, 'us', 'node CPU for a publication to arrive, for each node that holds the dialog', 'x'),
-  node_delivery: measured(15, 'us', 'node CPU to write a publication to one socket', 'x'),
-  node_connect: measured(330, 'us', 'node CPU to admit, register and join a connection, and to let it go', 'x'),
-  node_recovery: measured(400, 'us', 'node CPU for a client that comes back and recovers 10 messages', 'x'),
-  node_refusal: measured(120, 'us', 'node CPU to refuse an attempt with a bad token', 'x'),
-  node_idle_hour: measured(2_000, 'us', 'node CPU for an idle connection and hour: heartbeats', 'x'),
-  node_connection: measured(5_400, 'bytes', 'node memory for a connection in its own dialog', 'x'),
-  node_base: measured(90_000_000, 'bytes', 'node memory before the first connection', 'x'),
-  redis_publish: measured(40, 'us', 'Redis CPU to append a message', 'x'),
-  redis_fanout: measured(5, 'us', 'Redis CPU to hand a publication to one node', 'x'),
-  redis_connect: measured(100, 'us', 'Redis CPU for a connection to come and go', 'x'),
-  redis_message: measured(300, 'bytes', 'Redis memory for a kept message with 200 bytes of text, beside its text', 'x'),
-  redis_idempotency: measured(150, 'bytes', 'Redis memory for an idempotency key', 'x'),
-  redis_dialog: measured(1_000, 'bytes', 'Redis memory for a kept dialog: meta, directory, an empty log', 'x'),
-  redis_connection: measured(300, 'bytes', 'Redis memory for a registered connection', 'x'),
-  redis_subscription: measured(210, 'bytes', 'Redis memory for a subscribed track of one node', 'x'),
+  node_publish: measured(
+    41,
+    'us',
+    'node CPU to take, check and append a message, and acknowledge it',
+    `${MESSAGES} --per-dialog 1, one node, less receiving and delivery`,
+  ),
+  node_receive: measured(
+    93,
+    'us',
+    'node CPU for a publication to arrive, for each node that holds the dialog',
+    `${MESSAGES} --per-dialog 2, two nodes, less one node with --per-dialog 1 and a delivery`,
+  ),
+  node_delivery: measured(
+    6.7,
+    'us',
+    'node CPU to write a publication to one socket',
+    `${MESSAGES}, one node, --per-dialog 5 less --per-dialog 1`,
+  ),
+  node_connect: measured(
+    1_770,
+    'us',
+    'node CPU to admit, register and join a connection, and to let it go',
+    'connects --rate 200 --duration 14s, two nodes',
+  ),
+  node_recovery: measured(
+    2_160,
+    'us',
+    'node CPU for a client that comes back and recovers 10 messages, those included',
+    'storm --connections 2000 --spread 8s, two nodes',
+  ),
+  node_refusal: measured(
+    580,
+    'us',
+    'node CPU to refuse an attempt with a bad token',
+    'flood --attempt-rate 500 --duration 10s, two nodes',
+  ),
+  node_idle_hour: measured(
+    3_500,
+    'us',
+    'node CPU for an idle connection and hour: heartbeats',
+    'idle --duration 60s, one node, --connections 4000 less --connections 10',
+  ),
+  node_itself: measured(9_800, 'us', 'CPU of a node without work, a second', 'idle --connections 10 --duration 60s'),
+  node_connection: measured(
+    6_350,
+    'bytes',
+    'node memory for a connection in its own dialog',
+    'idle --connections 4000, one node',
+  ),
+  node_base: measured(125_000_000, 'bytes', 'node memory before its connections', 'idle --connections 4000, one node'),
+  redis_publish: measured(
+    62,
+    'us',
+    'Redis CPU to append a message',
+    `${MESSAGES} --per-dialog 1, one node, less a node's fan-out`,
+  ),
+  redis_fanout: measured(
+    13,
+    'us',
+    'Redis CPU to hand a publication to one node',
+    `${MESSAGES}, two nodes with --per-dialog 2 less one with 1`,
+  ),
+  redis_connect: measured(
+    375,
+    'us',
+    'Redis CPU for a connection to come and go',
+    'connects --rate 200, 14 s less 4 s, two nodes',
+  ),
+  redis_message: measured(
+    292,
+    'bytes',
+    'Redis memory for a kept message, beside its text',
+    'dialogs --rate 1000 --duration 20s --keep: MEMORY USAGE of the logs',
+  ),
+  redis_idempotency: measured(
+    200,
+    'bytes',
+    'Redis memory for an idempotency key',
+    'the same run: MEMORY USAGE of the keys',
+  ),
+  redis_dialog: measured(
+    500,
+    'bytes',
+    'Redis memory for a kept dialog: record, meta, an empty log',
+    'used_memory over 5,000 new dialogs, and MEMORY USAGE',
+  ),
+  redis_connection: measured(
+    1_150,
+    'bytes',
+    'Redis memory for a registered connection, its address and user included',
+    'used_memory under idle --connections 2000, less dialogs and subscriptions',
+  ),
+  redis_subscription: measured(
+    210,
+    'bytes',
+    'Redis memory for a subscribed track of one node',
+    'used_memory a channel',
+  ),
 } as const satisfies Record<string, UnitCost>;
 
 export type UnitCostName = keyof typeof UNIT_COSTS;

@@ -52,7 +52,8 @@ const floodVerdict = ({ scenario, measures }: RunResult): Verdict[] => {
   ];
 };
 
-const otherVerdicts = ({ measures, counts, interrupted, scenario }: RunResult): Verdict[] => {
+const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunResult): Verdict[] => {
+  const failed = steps.filter(({ result }) => result !== 'ok').length;
   const away = measures['away'] ?? 0;
   return [
     ...(away > 0 ? [{ ok: false, text: `${formatNumber(away)} clients without a connection at the end` }] : []),
@@ -69,6 +70,9 @@ const otherVerdicts = ({ measures, counts, interrupted, scenario }: RunResult): 
             text: `${formatNumber(counts.discontinued)} times a reader was told that its copy is not continuous`,
           },
         ]
+      : []),
+    ...(failed > 0
+      ? [{ ok: false, text: `${formatNumber(failed)} of ${formatNumber(steps.length)} steps failed` }]
       : []),
     ...(interrupted ? [{ ok: false, text: 'the run was interrupted' }] : []),
   ];

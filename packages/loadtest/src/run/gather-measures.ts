@@ -29,6 +29,7 @@ export interface Gathered {
   readonly latencies: Readonly<Partial<Record<LatencyName, LatencySummary>>>;
   readonly drivers: DriverLoad & { readonly limited: boolean };
   readonly growthPerHour: number | undefined;
+  readonly failedSteps: number;
 }
 
 const MICROS = 1e6;
@@ -151,6 +152,7 @@ export const gatherMeasures = (gathered: Gathered): Record<string, number> => {
         : joinedAtStart / seconds(turns.before, turns.connected),
     ...(latencies.ack === undefined ? {} : { rate: latencies.ack.count / measuredSeconds }),
     ...(plan.scenario === 'flood' ? { attempt_rate: sumOf(counts.attempts) / measuredSeconds } : {}),
+    failed_steps: gathered.failedSteps,
     driver_cpu: drivers.cpuShare,
     driver_lag_p99: drivers.lagP99Ms,
     driver_late_p99: drivers.lateP99Ms,

@@ -196,7 +196,11 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     attempts,
     attemptRate,
     deniedAddresses,
-    sourceAddresses: sourceAddresses(urls, connects, { given: localAddresses, count: count('source-addresses') }),
+    sourceAddresses: sourceAddresses(urls, connects, {
+      given: localAddresses,
+      count: count('source-addresses'),
+      random: Math.random(),
+    }),
     tenant: readId('--tenant', values.tenant ?? 'load'),
     assistantId: readId('--assistant', values.assistant ?? `load-${run}`),
     key,

@@ -158,6 +158,7 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
         latencies: summaries,
         drivers: { ...driverLoad, limited: limits.length > 0 },
         growthPerHour: growthPerHour(meter.growth),
+        failedSteps: done.filter(({ result }) => result !== 'ok').length,
       }),
       latencies: summaries,
       counts,
