@@ -7,6 +7,7 @@ import {
   Heartbeat,
   Hub,
   type NodeInfo,
+  type RaiseFence,
   type Random,
   Session,
   subjectOfIdentity,
@@ -36,7 +37,9 @@ import { assistantRoutes } from './http/assistant-routes.js';
 import { controlRoutes } from './http/control-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
+import { handoffRoutes } from './http/handoff-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
+import { streamRoutes } from './http/stream-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
 import { createDrain } from './lifecycle/drain.js';
 import { watchOverload } from './lifecycle/overload-watch.js';
@@ -62,6 +65,8 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly fetch: Fetch;
+  /** Raises what else gives fences for a dialog: the lock masters. Absent where nothing does. */
+  readonly raiseFence?: RaiseFence | undefined;
 }
 
 export interface GatewayNode {
@@ -147,6 +152,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       return isRevoked;
     },
     onBug,
+    raiseFence: parts.raiseFence,
     onReplaced: (connectionId) => {
       backplane.control
         .write({ kind: 'disconnect', target: { connectionId }, code: 'CONNECTION_LIMIT' })
@@ -234,6 +240,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
+    ...handoffRoutes({
+      handoffs: backplane.handoffs,
+      hub,
+      dialog: (dialogId) => directory.dialog(dialogId),
+      directory: config.directory,
+    }),
+    ...streamRoutes({ streams: backplane.streams, hub, directory: config.directory, newId: randomUUID }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
     ...controlRoutes({
