@@ -172,7 +172,7 @@ export const expireDialog = (dialog: Dialog, nowMs: number, longestWindowMs: num
   for (const [user, [newest]] of dialog.handoffIds) {
     if ((newest?.expiresMs ?? 0) <= nowMs) dialog.handoffIds.delete(user);
   }
-  if (dialog.meta !== undefined || dialog.connections.size > 0) return false;
+  if (dialog.meta !== undefined || dialog.connections.size > 0 || dialog.streams.size > 0) return false;
   return Object.keys(dialog.logs).length === 0 && dialog.appended.size === 0 && dialog.windows.size === 0;
 };
 

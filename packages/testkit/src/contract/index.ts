@@ -1,11 +1,13 @@
 import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
+import { describeHandoffsContract } from './handoffs-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
 import { describeLimiterContract } from './limiter-contract.js';
 import { describeLogContract } from './log-contract.js';
 import { describeMembershipContract } from './membership-contract.js';
 import { describeRosterContract } from './roster-contract.js';
+import { describeStreamsContract } from './streams-contract.js';
 import type { MakeWorld } from './world.js';
 
 export * from './world.js';
@@ -13,11 +15,13 @@ export {
   describeControlContract,
   describeDirectoryContract,
   describeFanoutContract,
+  describeHandoffsContract,
   describeLeasesContract,
   describeLimiterContract,
   describeLogContract,
   describeMembershipContract,
   describeRosterContract,
+  describeStreamsContract,
 };
 
 /** Every port's contract. */
@@ -30,4 +34,6 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeLimiterContract(name, makeWorld);
   describeLeasesContract(name, makeWorld);
   describeControlContract(name, makeWorld);
+  describeHandoffsContract(name, makeWorld);
+  describeStreamsContract(name, makeWorld);
 };
