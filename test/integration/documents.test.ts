@@ -25,6 +25,8 @@ const DIALOG = { tenant: 'tenant-1', assistant_id: 'assistant-1', visitor_id: 'v
 const BODIES: Readonly<Record<string, unknown>> = {
   publishMessage: { sender: BOT, text: 'x' },
   sendEvent: { type: 'event', name: 'n', data: 1 },
+  changeHandoff: { id: 'h', action: 'request' },
+  writeStream: { action: 'start', sender: BOT },
   putDialog: DIALOG,
   putAssistant: ASSISTANT,
   revoke: { jti: 'nobody' },
@@ -165,6 +167,13 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       [200, 'get', '/v1/dialogs/api/messages?track=internal'],
       [202, 'post', '/v1/dialogs/api/events', { type: 'event', name: 'n', data: null }],
       [202, 'post', '/v1/dialogs/api/events', { type: 'typing', sender: BOT, state: 'start', track: 'internal' }],
+      [200, 'post', '/v1/dialogs/api/handoff', { id: '1', action: 'request', reason: 'help' }],
+      [200, 'get', '/v1/dialogs/api/handoff'],
+      [200, 'post', '/v1/dialogs/api/stream', { action: 'start', id: 's1', sender: BOT, fence: 5 }],
+      [200, 'post', '/v1/dialogs/api/stream', { action: 'append', stream_id: 's1', index: 0, text: 'Hel' }],
+      [200, 'post', '/v1/dialogs/api/stream', { action: 'finish', stream_id: 's1', text: 'Hello', meta: { a: [1] } }],
+      [200, 'post', '/v1/dialogs/api/stream', { action: 'start', id: 's2', sender: BOT }],
+      [200, 'post', '/v1/dialogs/api/stream', { action: 'abort', stream_id: 's2' }],
       [201, 'post', '/v1/tokens', { type: 'operator', sub: 'o', tenant: 't', role: 'r', ttl_seconds: 60 }],
       [201, 'post', '/v1/tokens', { type: 'site', tenant: 't', assistant_id: 'a', allowed_domains: ['a.example'] }],
       [
@@ -219,15 +228,32 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     await expectAll([
       [409, 'post', '/v1/dialogs/api/messages', { id: '1', sender: BOT, text: 'Other', fence: 5 }],
       [409, 'post', '/v1/dialogs/api/messages', { id: '2', sender: BOT, text: 'Old', fence: 4 }],
+      [409, 'post', '/v1/dialogs/api/handoff', { id: '1', action: 'cancel' }],
+      [409, 'post', '/v1/dialogs/api/stream', { action: 'start', id: 's3', sender: BOT, fence: 4 }],
+      [409, 'post', '/v1/dialogs/api/stream', { action: 'append', stream_id: 's2', index: 0, text: 'x' }],
       [409, 'put', '/v1/dialogs/api', { ...DIALOG, tenant: 'tenant-2' }],
       [200, 'put', '/v1/dialogs/closed', { ...DIALOG, closed: true }],
       [409, 'post', '/v1/dialogs/closed/messages', { sender: BOT, text: 'Late' }],
+      [409, 'post', '/v1/dialogs/closed/handoff', { id: '1', action: 'request' }],
+      [409, 'post', '/v1/dialogs/closed/stream', { action: 'start', sender: BOT }],
       [204, 'delete', '/v1/dialogs/closed'],
       [204, 'delete', '/v1/assistants/b'],
     ]);
   });
 
+  it('where too many answers are being written', async () => {
+    await call('put', '/v1/dialogs/busy', DIALOG);
+    const start = { action: 'start', sender: BOT };
+    const calls = [200, 200, 200, 200, 429].map(
+      (status) => [status, 'post', '/v1/dialogs/busy/stream', start] as const,
+    );
+    await expectAll(calls);
+  });
+
   const unfit: readonly [string, string, unknown][] = [
+    ['post', '/v1/dialogs/api/handoff', { id: 'x', action: 'take' }],
+    ['post', '/v1/dialogs/api/stream', { action: 'append', stream_id: 's', index: 0, text: '' }],
+    ['post', '/v1/dialogs/api/stream', { action: 'start', sender: { role: 'manager', id: 'm' } }],
     ['post', '/v1/dialogs/api/messages', { sender: BOT, text: 'x', extra: 1 }],
     ['post', '/v1/dialogs/api/messages', { sender: { role: 'user', id: 'v' }, text: 'x' }],
     ['post', '/v1/dialogs/api/messages', { sender: BOT, text: '' }],
@@ -393,7 +419,13 @@ describe('the sockets speak as the AsyncAPI document says', () => {
     expect(await visitor.request({ type: 'history', after: 0 })).toMatchObject({ type: 'history' });
     expect(await operator.request({ type: 'history', track: 'internal', before: 2 })).toMatchObject({ offset: 1 });
     expect(await visitor.request({ type: 'history', track: 'internal' })).toMatchObject({ code: 'not_allowed' });
-    expect(await visitor.request({ type: 'handoff', action: 'request' })).toMatchObject({ code: 'not_allowed' });
+    expect(await visitor.request({ type: 'handoff', action: 'take' })).toMatchObject({ code: 'not_allowed' });
+    await call('post', '/v1/dialogs/talk/handoff', { id: '1', action: 'request', reason: 'help' });
+    await call('post', '/v1/dialogs/talk/stream', { action: 'start', id: 's', sender: BOT });
+    await call('post', '/v1/dialogs/talk/stream', { action: 'append', stream_id: 's', index: 0, text: 'Hel' });
+    expect(await operator.request({ type: 'handoff', id: 't', action: 'take' })).toMatchObject({ type: 'ack' });
+    expect(await operator.request({ type: 'handoff', id: 't', action: 'take' })).toMatchObject({ duplicate: true });
+    await told(visitor, 'handoff', 'active');
     const token = visitorToken({ dialog_id: 'talk', name: 'Vera' });
     expect(await visitor.request({ type: 'refresh', token })).toMatchObject({ type: 'ack' });
     expect(await visitor.request({ type: 'refresh', token: 'a.b.c' })).toMatchObject({ code: 'unauthorized' });
@@ -403,6 +435,9 @@ describe('the sockets speak as the AsyncAPI document says', () => {
     await visitor.waitFor('text');
 
     const { position } = visitor;
+    const { fence } = (await call('get', '/v1/dialogs/talk/handoff')).body;
+    await call('post', '/v1/dialogs/talk/stream', { action: 'start', id: 't', sender: BOT, fence });
+    await call('post', '/v1/dialogs/talk/stream', { action: 'append', stream_id: 't', index: 0, text: 'Hel' });
     await visitor.close();
     await told(operator, 'presence', 'leave');
     await operator.publish('are you there?');
@@ -412,6 +447,7 @@ describe('the sockets speak as the AsyncAPI document says', () => {
     });
     await again.waitFor((frame) => frame.type === 'message' && frame.text === 'are you there?');
     expect((await again.waitFor('connected'))['read']).toHaveLength(1);
+    expect(await again.waitFor('delta')).toMatchObject({ whole: true });
     await Promise.all([again.close(), operator.close()]);
     checkFrames('site', visitor);
     checkFrames('site', again);
@@ -486,7 +522,7 @@ describe('an undocumented field', () => {
     expect(frames.fromServer('site', { ...message, sender: { role: 'user', id: 'v', email: 'v@a.example' } })).toMatch(
       'email',
     );
-    expect(frames.fromServer('site', { type: 'delta', text: 'x' })).toMatch('not documented');
+    expect(frames.fromServer('site', { type: 'draft', text: 'x' })).toMatch('not documented');
     expect(frames.fromServer('site', { ...message, type: 'note' })).toMatch('not documented');
   });
 

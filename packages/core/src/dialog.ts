@@ -1,8 +1,15 @@
 import type { Track } from '@replyx/protocol';
+import { Drafts } from './drafts.js';
 import { Feed, type FeedContext } from './feed.js';
 import type { PresenceChange } from './ports.js';
 import { PresenceChanges } from './presence.js';
 import type { Session } from './session.js';
+import type { OpenStream } from './stream-port.js';
+
+export interface DialogContext extends FeedContext {
+  readonly openStreams: (dialogId: string) => Promise<readonly OpenStream[]>;
+  readonly monotonicMs: () => number;
+}
 
 /** One dialog on this node: its sessions here, and the feeds that serve them. */
 export class Dialog {
@@ -14,14 +21,18 @@ export class Dialog {
   idleSinceMs: number | undefined;
   /** Likewise for the notes: since when no operator is here, while their feed is still followed. */
   notesIdleSinceMs: number | undefined;
+  readonly drafts: Drafts;
+  /** The newest state of the handoff that was told here. */
+  handoffVersion = 0;
   private members: readonly Session[] = [];
   private changes: PresenceChanges | undefined;
   private readonly context: FeedContext;
 
-  constructor(id: string, context: FeedContext) {
+  constructor(id: string, context: DialogContext) {
     this.id = id;
     this.context = context;
     this.main = new Feed(id, 'main', context);
+    this.drafts = new Drafts({ load: () => context.openStreams(id), nowMs: context.monotonicMs });
   }
 
   get sessions(): readonly Session[] {
@@ -55,6 +66,7 @@ export class Dialog {
     if (index === -1) return false;
     this.members = this.members.toSpliced(index, 1);
     this.main.detach(session.main);
+    this.drafts.forget(session);
     if (session.internal !== undefined) this.internal?.detach(session.internal);
     if (this.members.length === 0) this.idleSinceMs = nowMs;
     if (this.internal !== undefined && this.members.every(({ internal }) => internal === undefined))

@@ -1,10 +1,13 @@
-import type { HistoryFrame, MessageFrame, Track } from '@replyx/protocol';
+import type { HandoffFrame, HistoryFrame, MessageFrame, Track } from '@replyx/protocol';
 import { BOUNDS } from '@replyx/protocol';
 import type { Clock, Random } from './clock.js';
 import { DeadlineWheel } from './deadline-wheel.js';
-import { Dialog } from './dialog.js';
-import type { Feed, FeedContext } from './feed.js';
+import { Dialog, type DialogContext } from './dialog.js';
+import type { DeltaDelivery } from './drafts.js';
+import type { Feed } from './feed.js';
 import { encodeFrame } from './frame-text.js';
+import { createHandoffDesk, type HandoffDesk, type RaiseFence } from './handoff-desk.js';
+import type { HandoffResult } from './handoff-port.js';
 import { boundPage } from './history-page.js';
 import { Holdings } from './holdings.js';
 import { Joining, type JoinRequest } from './joining.js';
@@ -18,7 +21,7 @@ import {
 } from './ports.js';
 import { type Publication, Publisher, shownSender } from './publisher.js';
 import { createRetry, type Retry } from './retry.js';
-import { renderSender } from './sender-view.js';
+import { renderHandoff, renderSender } from './sender-view.js';
 import type { Identity, RefreshVerdict, Session, SessionHost } from './session.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
@@ -58,6 +61,8 @@ export interface HubParts {
   readonly onReplaced: (connectionId: string) => void;
   /** A client has sent several frames that are not of the contract; called for every ten of a connection. */
   readonly onBadFrames: (identity: Identity) => void;
+  /** Raises what else gives fences for a dialog; absent where nothing does. */
+  readonly raiseFence?: RaiseFence | undefined;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -77,11 +82,14 @@ export class Hub implements SessionHost, FanoutListener {
   readonly stats: Stats = createStats();
   readonly limits: SessionHost['limits'];
   readonly publisher: Publisher;
+  readonly handoffs: HandoffDesk;
   private readonly parts: HubParts;
   private readonly retry: Retry;
-  private readonly feedContext: FeedContext;
+  private readonly dialogContext: DialogContext;
   private readonly dialogs = new Map<string, Dialog>();
   private readonly idle = new Set<Dialog>();
+  /** Dialogs in which answers are being written. */
+  private readonly drafting = new Set<Dialog>();
   private readonly byConnection = new Map<string, Session>();
   private readonly holdings: Holdings;
   private readonly joining: Joining;
@@ -100,10 +108,13 @@ export class Hub implements SessionHost, FanoutListener {
     this.deadlines = new DeadlineWheel(clock.nowMs());
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
     this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug, clock });
-    this.feedContext = {
+    this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence);
+    this.dialogContext = {
       log: backplane.log,
       fanout: backplane.fanout,
       retry: this.retry,
+      openStreams: (dialogId) => backplane.streams.open(dialogId),
+      monotonicMs: () => clock.monotonicMs(),
       onGap: (reason) => {
         this.stats.gaps[reason] += 1;
       },
@@ -147,6 +158,7 @@ export class Hub implements SessionHost, FanoutListener {
     for (const dialog of this.dialogs.values()) dialog.close();
     this.dialogs.clear();
     this.idle.clear();
+    this.drafting.clear();
   }
 
   get connectionCount(): number {
@@ -228,7 +240,7 @@ export class Hub implements SessionHost, FanoutListener {
   }
 
   private openDialog(dialogId: string): Dialog {
-    const dialog = new Dialog(dialogId, this.feedContext);
+    const dialog = new Dialog(dialogId, this.dialogContext);
     this.dialogs.set(dialogId, dialog);
     return dialog;
   }
@@ -253,6 +265,12 @@ export class Hub implements SessionHost, FanoutListener {
       case 'presence':
         this.onPresence(delivery);
         return;
+      case 'delta':
+        this.onDelta(delivery);
+        return;
+      case 'handoff':
+        this.onHandoff(delivery);
+        return;
       case 'erased':
         this.onErased(delivery.dialogId);
         return;
@@ -268,14 +286,20 @@ export class Hub implements SessionHost, FanoutListener {
       refs.flatMap(({ dialogId, track }) => this.feed(dialogId, track) ?? []),
       'behind',
     ).catch(this.parts.onBug);
+    const dialogs = refs.flatMap(({ dialogId, track }) => (track === 'main' && this.dialogs.get(dialogId)) || []);
+    this.reviewStates(dialogs).catch(this.parts.onBug);
   }
 
   /** Compares the positions of all feeds with the store's; after the store may have lost what it had. */
-  verifyAll(): Promise<void> {
-    return this.verifyFeeds(
-      [...this.dialogs.values()].flatMap((dialog) => dialog.feeds),
-      'verify',
-    );
+  async verifyAll(): Promise<void> {
+    const dialogs = [...this.dialogs.values()];
+    await Promise.all([
+      this.verifyFeeds(
+        dialogs.flatMap((dialog) => dialog.feeds),
+        'verify',
+      ),
+      this.reviewStates(dialogs),
+    ]);
   }
 
   /** Registers every session again, paced, and takes its places; resolves how many registrations the store had lost. */
@@ -299,6 +323,58 @@ export class Hub implements SessionHost, FanoutListener {
       const batch = feeds.slice(i, i + RESTORE_BATCH);
       for (const feed of batch) feed.refill(reason);
       await Promise.all(batch.map((feed) => feed.settled()));
+    }
+  }
+
+  /** What is in no history and may have been missed: handoffs, and answers that are being written. */
+  private async reviewStates(dialogs: readonly Dialog[]): Promise<void> {
+    const isRunning = () => this.running;
+    for (const dialog of dialogs) dialog.drafts.doubt();
+    const inUse = dialogs.filter(({ sessions }) => sessions.length > 0);
+    for (let i = 0; i < inUse.length && this.running; i += RESTORE_BATCH) {
+      const batch = inUse.slice(i, i + RESTORE_BATCH);
+      await Promise.all(
+        batch.map(async (dialog) => {
+          if (!dialog.drafts.isEmpty) this.look(dialog);
+          const handoff = await this.retry(() => this.parts.backplane.handoffs.current(dialog.id), isRunning);
+          if (handoff === undefined || handoff.version === dialog.handoffVersion) return;
+          dialog.handoffVersion = handoff.version;
+          for (const session of dialog.sessions) {
+            if (session.isJoined)
+              session.write(encodeFrame({ type: 'handoff', ...renderHandoff(handoff, session.viewer) }));
+          }
+        }),
+      );
+    }
+  }
+
+  private onDelta(delivery: DeltaDelivery): void {
+    const dialog = this.dialogs.get(delivery.dialogId);
+    if (dialog === undefined) return;
+    const { drafts, sessions } = dialog;
+    if (drafts.arrive(delivery, sessions)) for (const session of sessions) session.ephemeral(delivery.frame, false);
+    if (drafts.isEmpty) this.drafting.delete(dialog);
+    else this.drafting.add(dialog);
+    if (drafts.hasGap) this.look(dialog);
+  }
+
+  /** Reads the open answers of a dialog; where the backplane is away, a later tick does. */
+  private look(dialog: Dialog): void {
+    const done = dialog.drafts
+      .refresh(() => dialog.sessions)
+      .then(() => {
+        if (!dialog.drafts.isEmpty && this.dialogs.get(dialog.id) === dialog) this.drafting.add(dialog);
+      });
+    done.catch((error: unknown) => this.unlessAway(error));
+  }
+
+  private onHandoff({ dialogId, audience, version, frame }: Extract<Delivery, { kind: 'handoff' }>): void {
+    const dialog = this.dialogs.get(dialogId);
+    if (dialog === undefined) return;
+    dialog.handoffVersion = version;
+    for (const session of dialog.sessions) {
+      if (audience === 'all' || (audience === 'operators') === (session.viewer === 'operator'))
+        session.tellHandoff(frame, version);
     }
   }
 
@@ -414,6 +490,13 @@ export class Hub implements SessionHost, FanoutListener {
     );
   }
 
+  handoff(session: Session, { id, action }: HandoffFrame): Promise<HandoffResult> {
+    const { dialogId, member } = session.identity;
+    const operator = action === 'take' ? member : undefined;
+    const sender = { role: member.role, id: member.id };
+    return this.handoffs.act({ dialogId, action, id, sender, operator, mustExist: false });
+  }
+
   refresh(session: Session, token: string): Promise<RefreshVerdict> {
     return this.parts.judgeRefresh(session, token);
   }
@@ -440,6 +523,8 @@ export class Hub implements SessionHost, FanoutListener {
     const { random, config } = this.parts;
     session.endsAtMs = session.openedAtMs + config.maxAgeMs * (1 - random.float() / 10);
     this.setDeadline(session);
+    const { dialog } = session;
+    if (dialog !== undefined && !dialog.drafts.isEmpty) this.drafting.add(dialog);
   }
 
   /** Monotonic milliseconds at which the session has joined too slowly, is too old or idle, as it stands. */
@@ -467,12 +552,22 @@ export class Hub implements SessionHost, FanoutListener {
       else if (isOver(dialog.notesIdleSinceMs)) dialog.leaveNotes();
       if (!dialog.isIdle) this.idle.delete(dialog);
     }
+    for (const dialog of this.drafting) this.tickDrafts(dialog);
     this.verifySome();
+  }
+
+  private tickDrafts(dialog: Dialog): void {
+    const { drafts, sessions } = dialog;
+    const { needsLook, ended } = drafts.tick(sessions);
+    for (const frame of ended) for (const session of sessions) if (session.isJoined) session.write(frame);
+    if (drafts.isEmpty) this.drafting.delete(dialog);
+    else if (needsLook) this.look(dialog);
   }
 
   private dropDialog(dialog: Dialog): void {
     dialog.close();
     this.idle.delete(dialog);
+    this.drafting.delete(dialog);
     if (this.dialogs.get(dialog.id) === dialog) this.dialogs.delete(dialog.id);
   }
 

@@ -7,7 +7,7 @@ import { BackplaneUnavailable, type DialogClaim, type Log, type RegisterResult }
 import { renderSnapshot } from './presence.js';
 import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint } from './recovery.js';
 import type { Retry } from './retry.js';
-import { renderMarks } from './sender-view.js';
+import { renderHandoff, renderMarks } from './sender-view.js';
 import type { MessageWindow, Session } from './session.js';
 import type { Stats } from './stats.js';
 
@@ -54,6 +54,8 @@ export class Joining {
   /** Brings the session in, or closes it with the code that says why not. Never rejects. */
   async bring(session: Session, feeds: readonly Feed[], request: JoinRequest): Promise<void> {
     const { claim, clientId, places, resume } = request;
+    // What was told while nobody followed is not known here.
+    if (feeds.some((feed) => !feed.isOpen)) session.dialog?.drafts.doubt();
     try {
       // Follow first, then register: the roster's answer holds everybody whose coming was told before we listened.
       await Promise.all([this.takePlaces(session, places), ...feeds.map((feed) => feed.follow())]);
@@ -93,7 +95,11 @@ export class Joining {
     resume: ResumePoints,
   ): Promise<void> {
     session.wrote ||= registered.wrote;
-    await Promise.all(feeds.map((feed) => feed.open()));
+    const { dialog } = session;
+    if (dialog !== undefined) dialog.handoffVersion = Math.max(dialog.handoffVersion, registered.handoff.version);
+    // The channel was followed before: what is not open by the roster's answer, and not here either, has not begun.
+    if (registered.openStreams === 0) dialog?.drafts.foundNothing();
+    await Promise.all([...feeds.map((feed) => feed.open()), dialog?.drafts.complete(() => dialog.sessions)]);
     const plans = await this.planAll(feeds, resume);
     // No await from here to the attachment: the positions that `connected` names are those at which the feeds go on.
     if (session.isClosed || feeds.some((feed) => !feed.isOpen)) {
@@ -106,11 +112,13 @@ export class Joining {
     const catchingUp: Promise<void>[] = [];
     session.joined(
       this.connectedFrame(session, feeds, plans, registered),
+      registered.handoff.version,
       () => {
         feeds.forEach((feed, i) => {
           const plan = plans[i];
           if (plan !== undefined) catchingUp.push(this.attach(session, feed, plan, resume));
         });
+        dialog?.drafts.greet(session);
       },
       encodeFrame(renderSnapshot(registered.members, registered.count, session.viewer)),
     );
@@ -180,7 +188,7 @@ export class Joining {
       ping_interval_ms: this.parts.pingIntervalMs,
       expires_in_ms: Math.max(0, expiresAtMs - nowMs),
       server_time: nowMs,
-      handoff: { state: 'none' },
+      handoff: renderHandoff(registered.handoff, session.viewer),
       read: renderMarks(marks, 'main', session.viewer),
       ...(internal === undefined
         ? {}

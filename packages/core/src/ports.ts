@@ -1,7 +1,9 @@
 import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
 import type { Control } from './control-port.js';
 import type { Leases, Limiter } from './guard-ports.js';
+import type { Handoffs, StoredHandoff } from './handoff-port.js';
 import type { Latencies } from './latencies.js';
+import type { Streams } from './stream-port.js';
 
 /**
  * The ports: what a node needs from outside its process. Each has an in-memory implementation (`./memory`) and one on
@@ -123,6 +125,24 @@ export type Delivery =
   | { readonly kind: 'ephemeral'; readonly ref: TrackRef; readonly audience: Audience; readonly frame: Uint8Array }
   /** A user came or went; each node renders it for its own sockets. Always on the main track's channel. */
   | { readonly kind: 'presence'; readonly dialogId: string; readonly change: PresenceChange }
+  /** A piece of an answer that is being written, or the last of it. Always on the main track's channel. */
+  | {
+      readonly kind: 'delta';
+      readonly dialogId: string;
+      readonly streamId: string;
+      readonly index: number;
+      readonly done: boolean;
+      readonly frame: Uint8Array;
+    }
+  /** The handoff changed, as the audience sees it. Always on the main track's channel. */
+  | {
+      readonly kind: 'handoff';
+      readonly dialogId: string;
+      readonly audience: Audience;
+      /** That of the stored state which it tells. */
+      readonly version: number;
+      readonly frame: Uint8Array;
+    }
   /** The dialog was erased: its sockets are closed with NOT_FOUND. Always on the main track's channel. */
   | { readonly kind: 'erased'; readonly dialogId: string }
   /** A connection gave way to a newer one; the node that holds it closes it with the code. On the main track's channel. */
@@ -271,6 +291,9 @@ export type RegisterResult =
       readonly wrote: boolean;
       /** Older connections of the same client, which are to be evicted now that this one is known to be the newer. */
       readonly superseded: readonly string[];
+      readonly handoff: StoredHandoff;
+      /** Answers that are being written. */
+      readonly openStreams: number;
     }
   /** Unknown, of another tenant or assistant, or owned by another visitor: a caller must not be told which. */
   | { readonly status: 'not_found' }
@@ -372,6 +395,8 @@ export interface Backplane {
   readonly latencies: Latencies;
   readonly limiter: Limiter;
   readonly leases: Leases;
+  readonly handoffs: Handoffs;
+  readonly streams: Streams;
   health(): BackplaneHealth;
   /** Safe to call twice. */
   close(): Promise<void>;
@@ -391,4 +416,6 @@ export interface BackplaneOptions {
   readonly nodeTtlMs: number;
   /** Longest life of a connection, and so of the places that it holds. */
   readonly leaseTtlMs: number;
+  /** An answer that is not written on for longer is over; default `BOUNDS.streamIdleMs`. */
+  readonly streamIdleMs?: number | undefined;
 }

@@ -1,4 +1,5 @@
-import type { PublicSender, ReadMark } from '@replyx/protocol';
+import type { HandoffState, PublicSender, ReadMark } from '@replyx/protocol';
+import type { StoredHandoff } from './handoff-port.js';
 import type { Member, StoredMark } from './ports.js';
 import type { Viewer } from './presence.js';
 
@@ -17,3 +18,10 @@ export const renderMarks = (marks: readonly StoredMark[], track: 'main' | 'inter
   marks
     .filter((mark) => mark.track === track && (viewer === 'operator' || mark.role !== 'manager' || mark.wrote))
     .map((mark) => ({ ...renderSender(mark, mark.wrote, viewer), offset: mark.offset }));
+
+/** A handoff as a viewer sees it. */
+export const renderHandoff = ({ state, operator, wrote, reason }: StoredHandoff, viewer: Viewer): HandoffState => ({
+  state,
+  ...(operator === undefined ? {} : { operator: renderSender(operator, wrote, viewer) }),
+  ...(reason === undefined ? {} : { reason }),
+});

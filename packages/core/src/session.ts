@@ -6,6 +6,7 @@ import {
   type ConnectedFrame,
   type ConnectionKind,
   type ErrorName,
+  type HandoffFrame,
   type HistoryFrame,
   LEGACY_PING,
   LEGACY_PONG,
@@ -21,6 +22,7 @@ import type { Timed } from './deadline-wheel.js';
 import type { Dialog } from './dialog.js';
 import type { ResetReason } from './feed.js';
 import { disconnectFrame, encodeFrame, errorFrame, historyFrame, PONG } from './frame-text.js';
+import type { HandoffResult } from './handoff-port.js';
 import type { HeldPlaces } from './holdings.js';
 import { Outbox } from './outbox.js';
 import { BackplaneUnavailable, type Member, type PresenceChange, type ReadResult } from './ports.js';
@@ -72,6 +74,7 @@ export interface SessionHost {
   mark(session: Session, track: Track, offset: number): Promise<void>;
   history(session: Session, track: Track, frame: HistoryFrame): Promise<ReadResult>;
   refresh(session: Session, token: string): Promise<RefreshVerdict>;
+  handoff(session: Session, frame: HandoffFrame): Promise<HandoffResult>;
   refreshed(session: Session): void;
   left(session: Session): void;
   /** So many frames of the session were refused that it is held against it. */
@@ -88,6 +91,12 @@ const MAX_EARLY_UNITS = 65_536;
 /** Ephemeral frames kept for a session that is joining. */
 const MAX_HELD_FRAMES = 64;
 const MAX_HELD_BYTES = 65_536;
+
+interface HeldFrame {
+  readonly frame: Uint8Array;
+  /** Of a handoff. */
+  readonly version?: number;
+}
 
 /** A session's place in one track. */
 export class TrackSubscription implements CatchingUp {
@@ -163,7 +172,7 @@ export class Session implements Timed, Turned {
   private frames: SlidingCounter | undefined;
   private refusedFrames: SlidingCounter | undefined;
   private early: string[] | undefined;
-  private held: Uint8Array[] | undefined;
+  private held: HeldFrame[] | undefined;
   /** Presence from a base of its own: until the end of the interval in which it was told who is here. */
   private ownPresence: PresenceChanges | undefined;
   private sharesPresence = false;
@@ -211,14 +220,20 @@ export class Session implements Timed, Turned {
   /** A frame that no history keeps. What comes before `connected` follows it, unless it is expendable. */
   ephemeral(frame: Uint8Array, expendable: boolean): void {
     if (this.phase === 'joining') {
-      if (!expendable) this.hold(frame);
+      if (!expendable) this.hold({ frame });
     } else if (expendable) this.writeExpendable(frame);
     else this.write(frame);
   }
 
-  private hold(frame: Uint8Array): void {
-    const held = [...(this.held ?? []), frame];
-    const bytes = held.reduce((sum, one) => sum + one.byteLength, 0);
+  /** A state of the handoff. `connected` tells one, so an older one that came before is not told after it. */
+  tellHandoff(frame: Uint8Array, version: number): void {
+    if (this.phase === 'joining') this.hold({ frame, version });
+    else this.write(frame);
+  }
+
+  private hold(one: HeldFrame): void {
+    const held = [...(this.held ?? []), one];
+    const bytes = held.reduce((sum, { frame }) => sum + frame.byteLength, 0);
     if (held.length > MAX_HELD_FRAMES || bytes > MAX_HELD_BYTES) this.close('INSUFFICIENT_STATE');
     else this.held = held;
   }
@@ -232,7 +247,7 @@ export class Session implements Timed, Turned {
   /**
    * `connected`, then what `recover` gives at once, then `snapshot`, then what came meanwhile; from here on the session is live.
    */
-  joined(connected: ConnectedFrame, recover: () => void, snapshot: string): void {
+  joined(connected: ConnectedFrame, handoffVersion: number, recover: () => void, snapshot: string): void {
     if (this.isClosed) return;
     this.outbox.cork(() => {
       this.write(encodeFrame(connected));
@@ -246,7 +261,9 @@ export class Session implements Timed, Turned {
       this.ownPresence = undefined;
       const held = this.held;
       this.held = undefined;
-      for (const frame of held ?? []) this.write(frame);
+      for (const { frame, version } of held ?? []) {
+        if (version === undefined || version > handoffVersion) this.write(frame);
+      }
     });
     const early = this.early;
     this.early = undefined;
@@ -396,7 +413,7 @@ export class Session implements Timed, Turned {
         this.run(this.refresh(frame), frame.id);
         return;
       case 'handoff':
-        this.error('not_allowed', frame.id, 'Handoff is not offered by this node.');
+        this.run(this.handoff(frame), frame.id);
     }
   }
 
@@ -459,5 +476,17 @@ export class Session implements Timed, Turned {
     this.identityNow = { ...this.identityNow, issuedAt, expiresAtMs, tokenIds };
     this.host.refreshed(this);
     this.write(encodeFrame({ type: 'ack', id: frame.id }));
+  }
+
+  private async handoff(frame: HandoffFrame): Promise<void> {
+    const { id, action } = frame;
+    if ((action === 'take' || action === 'release') && this.viewer !== 'operator') {
+      this.error('not_allowed', id);
+      return;
+    }
+    const { status } = await this.host.handoff(this, frame);
+    if (status === 'done') this.write(encodeFrame({ type: 'ack', id }));
+    else if (status === 'duplicate') this.write(encodeFrame({ type: 'ack', id, duplicate: true }));
+    else this.error(status, id);
   }
 }

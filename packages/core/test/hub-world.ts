@@ -309,7 +309,7 @@ export class Gates {
         return result;
       };
     };
-    const { log, fanout, roster, leases } = backplane;
+    const { log, fanout, roster, leases, streams } = backplane;
     return {
       ...backplane,
       log: {
@@ -331,6 +331,14 @@ export class Gates {
         acquire: gated('acquire', leases.acquire.bind(leases)),
         release: gated('release', leases.release.bind(leases)),
         restore: gated('restore', leases.restore.bind(leases)),
+      },
+      streams: {
+        start: streams.start.bind(streams),
+        append: streams.append.bind(streams),
+        finish: streams.finish.bind(streams),
+        settle: streams.settle.bind(streams),
+        abort: streams.abort.bind(streams),
+        open: gated('open', streams.open.bind(streams)),
       },
     };
   };

@@ -650,7 +650,16 @@ describe('what clients send', () => {
     ['no JSON', (peer) => peer.say('hello'), { code: 'bad_frame' }],
     ['an unknown type', (peer) => peer.say({ type: 'x', id: 'i' }), { code: 'bad_frame', id: 'i' }],
     ['a binary frame', (peer) => peer.session.onBinary(), { code: 'bad_frame' }],
-    ['a handoff', (peer) => peer.say({ type: 'handoff', id: 'i', action: 'take' }), { code: 'not_allowed', id: 'i' }],
+    [
+      'a visitor who takes the dialog',
+      (peer) => peer.say({ type: 'handoff', id: 'i', action: 'take' }),
+      { code: 'not_allowed', id: 'i' },
+    ],
+    [
+      'a cancellation of nothing',
+      (peer) => peer.say({ type: 'handoff', id: 'i', action: 'cancel' }),
+      { code: 'conflict', id: 'i' },
+    ],
     ['a note of a visitor', (peer) => peer.say(note('i')), { code: 'not_allowed', id: 'i' }],
     [
       'typing in notes',

@@ -4,6 +4,7 @@ import {
   BackplaneUnavailable,
   type Clock,
   ControlMirror,
+  dialogLockName,
   Heartbeat,
   Hub,
   type Locks,
@@ -37,8 +38,10 @@ import { assistantRoutes } from './http/assistant-routes.js';
 import { controlRoutes } from './http/control-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
+import { handoffRoutes } from './http/handoff-routes.js';
 import { lockRoutes } from './http/lock-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
+import { streamRoutes } from './http/stream-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
 import { createDrain } from './lifecycle/drain.js';
 import { watchOverload } from './lifecycle/overload-watch.js';
@@ -158,6 +161,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       return isRevoked;
     },
     onBug,
+    raiseFence: async (dialogId, atLeast) => {
+      const next = await locks.nextFence(dialogLockName(dialogId), atLeast);
+      if (next.status === 'taken') return next.fence;
+      throw new BackplaneUnavailable('no majority of the lock masters answers');
+    },
     onReplaced: (connectionId) => {
       backplane.control
         .write({ kind: 'disconnect', target: { connectionId }, code: 'CONNECTION_LIMIT' })
@@ -255,6 +263,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const routes = [
     ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
     ...lockRoutes({ backplane, locks, directory: config.directory, clock }),
+    ...handoffRoutes({
+      handoffs: backplane.handoffs,
+      hub,
+      dialog: (dialogId) => directory.dialog(dialogId),
+      directory: config.directory,
+    }),
+    ...streamRoutes({ streams: backplane.streams, hub, directory: config.directory, newId: randomUUID }),
     ...assistantRoutes(backplane),
     ...tokenRoutes(auth.minter),
     ...controlRoutes({

@@ -9,10 +9,12 @@ import { asyncApiDocument } from '../src/http/asyncapi.js';
 import { controlRoutes } from '../src/http/control-routes.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
+import { handoffRoutes } from '../src/http/handoff-routes.js';
 import { lockRoutes } from '../src/http/lock-routes.js';
 import { nodeRoutes } from '../src/http/node-routes.js';
 import { openApiDocument } from '../src/http/openapi.js';
 import { ROUTES } from '../src/http/route-table.js';
+import { streamRoutes } from '../src/http/stream-routes.js';
 import { tokenRoutes } from '../src/http/token-routes.js';
 import { publicRoutes } from '../src/public/public-routes.js';
 import { PUBLIC_ROUTES } from '../src/public/route-table.js';
@@ -30,6 +32,8 @@ const nothing = {} as never;
 const served = [
   ...dialogRoutes(nothing),
   ...lockRoutes(nothing),
+  ...handoffRoutes(nothing),
+  ...streamRoutes(nothing),
   ...assistantRoutes(nothing),
   ...tokenRoutes(nothing),
   ...controlRoutes(nothing),

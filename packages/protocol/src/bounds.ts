@@ -6,6 +6,10 @@ export const BOUNDS = {
   frameDepth: 10,
   /** UTF-16 units of a message's text. */
   textUnits: 10_000,
+  /** Answers that may be in the writing in one dialog at once. */
+  openStreams: 4,
+  /** An answer that is not written on for longer is over. */
+  streamIdleMs: 60_000,
   /** Bytes of `meta` as compact JSON in UTF-8. */
   metaBytes: 4_096,
   metaDepth: 8,

@@ -40,7 +40,8 @@ export const CLIENT_FRAMES = {
   handoff: {
     who: 'all',
     answers: ['ack', 'error'],
-    means: 'Asks for an operator, or takes or releases the dialog. Not offered yet: answered `not_allowed`.',
+    means:
+      'Asks for an operator (`request`), takes that back (`cancel`); for operators takes the dialog (`take`) or gives it back (`release`). Sent again with its `id`, it is done once; `conflict` where the present state does not allow it.',
   },
   ping: { who: 'all', answers: [], means: 'Asks whether the link lives; answered by `pong`.' },
 } as const satisfies Record<ClientFrame['type'], ClientFrameEntry>;
@@ -60,6 +61,16 @@ export const SERVER_FRAMES = {
   read: { who: 'all', means: 'Somebody has read up to an offset.' },
   presence: { who: 'all', means: 'Who is here (`snapshot`, after `connected`), then who comes and goes.' },
   event: { who: 'all', means: "A backend's own event; not kept in any history." },
+  delta: {
+    who: 'all',
+    means:
+      'A piece of an answer that is being written: add `text`, or with `whole` put it in place of what you have. With `done` drop what you have: it ended, and where it was finished a `message` with `stream_id` as `id` follows. What you have before `connected` is void.',
+  },
+  handoff: {
+    who: 'all',
+    means:
+      'The state of the handoff has changed. Visitors see of an operator who has not written in the main track the role alone.',
+  },
   reset: {
     who: 'all',
     means: "The client's copy of a track is not continuous with what follows: take the position and load `history`.",

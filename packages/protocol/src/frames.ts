@@ -170,6 +170,27 @@ export interface EventNotice {
   readonly data: unknown;
 }
 
+export type HandoffNotice = { readonly type: 'handoff' } & HandoffState;
+
+/** How an answer that was being written ended. */
+export type StreamEnd = 'finished' | 'aborted' | 'expired' | 'stale_fence' | 'closed';
+
+/** A piece of an assistant's answer while it is written. */
+export interface DeltaNotice {
+  readonly type: 'delta';
+  /** The `id` of the message that the answer becomes. */
+  readonly stream_id: string;
+  /** Number of the piece in its stream, dense from 0. */
+  readonly index: number;
+  readonly text: string;
+  /** `text` is everything up to `index`, in place of what the client has of the stream. */
+  readonly whole?: true;
+  /** The last of its stream: what the client has of it is to be dropped. */
+  readonly done?: true;
+  /** With `done`; after `finished` the message follows, unless it is refused. Absent where the node does not know. */
+  readonly reason?: StreamEnd;
+}
+
 export interface ResetFrame {
   readonly type: 'reset';
   readonly track: Track;
@@ -199,6 +220,8 @@ export type ServerFrame =
   | ReadNotice
   | PresenceNotice
   | EventNotice
+  | DeltaNotice
+  | HandoffNotice
   | ResetFrame
   | DisconnectFrame
   | PongFrame;

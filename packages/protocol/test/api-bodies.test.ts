@@ -3,7 +3,8 @@ import type { ZodType } from 'zod';
 import { BOUNDS } from '../src/bounds.js';
 import { API_BODIES, historyQuery } from '../src/schemas/api-bodies.js';
 
-const PUBLISH = { sender: { role: 'assistant', id: 'bot' }, text: 'hi' };
+const BOT = { role: 'assistant', id: 'bot' };
+const PUBLISH = { sender: BOT, text: 'hi' };
 const TYPING = { type: 'typing', sender: { role: 'assistant', id: 'bot' }, state: 'start' };
 const EVENT = { type: 'event', name: 'cart.updated', data: { a: 1 } };
 const DIALOG = { tenant: 't', assistant_id: 'a' };
@@ -19,6 +20,18 @@ describe('API bodies', () => {
     ['event', API_BODIES.event, EVENT],
     ['event with null data', API_BODIES.event, { ...EVENT, data: null }],
     ['event with the deepest data', API_BODIES.event, { ...EVENT, data: deep(BOUNDS.metaDepth) }],
+    ['handoff', API_BODIES.handoff, { id: 'x', action: 'request' }],
+    [
+      'handoff with a reason',
+      API_BODIES.handoff,
+      { id: 'x', action: 'cancel', reason: 'x'.repeat(BOUNDS.reasonChars) },
+    ],
+    ['start of a stream', API_BODIES.stream, { action: 'start', sender: BOT }],
+    ['start with everything', API_BODIES.stream, { action: 'start', id: 'x', sender: { ...BOT, name: 'B' }, fence: 1 }],
+    ['piece of a stream', API_BODIES.stream, { action: 'append', stream_id: 'x', index: 0, text: ' ' }],
+    ['end of a stream', API_BODIES.stream, { action: 'finish', stream_id: 'x' }],
+    ['end with everything', API_BODIES.stream, { action: 'finish', stream_id: 'x', text: 'hi', meta: {} }],
+    ['abort of a stream', API_BODIES.stream, { action: 'abort', stream_id: 'x' }],
     ['session', API_BODIES.session, { secret: `${'x'.repeat(42)}A` }],
     ['session with a name', API_BODIES.session, { secret: `${'-_'.repeat(21)}8`, name: 'Vera' }],
     ['message of a visitor', API_BODIES.visitorMessage, { id: '1', text: 'hi', meta: { a: 1 } }],
@@ -62,6 +75,17 @@ describe('API bodies', () => {
     ['publish with a sender of no id', API_BODIES.publish, { ...PUBLISH, sender: { role: 'system', id: '' } }],
     ['publish with an id of 65', API_BODIES.publish, { ...PUBLISH, id: 'x'.repeat(65) }],
     ['publish in no track', API_BODIES.publish, { ...PUBLISH, track: 'both' }],
+    ['a handoff by an operator', API_BODIES.handoff, { id: 'x', action: 'take' }],
+    ['a handoff without an id', API_BODIES.handoff, { action: 'request' }],
+    ['a handoff with a line end in its reason', API_BODIES.handoff, { id: 'x', action: 'request', reason: 'a\nb' }],
+    ['a stream of a person', API_BODIES.stream, { action: 'start', sender: { role: 'manager', id: 'm' } }],
+    ['a start with a text', API_BODIES.stream, { action: 'start', sender: BOT, text: 'hi' }],
+    ['a piece without text', API_BODIES.stream, { action: 'append', stream_id: 'x', index: 0, text: '' }],
+    ['a piece of half a character', API_BODIES.stream, { action: 'append', stream_id: 'x', index: 0, text: '\ud83d' }],
+    ['a piece before the first', API_BODIES.stream, { action: 'append', stream_id: 'x', index: -1, text: 'x' }],
+    ['a piece of no stream', API_BODIES.stream, { action: 'append', index: 0, text: 'x' }],
+    ['an abort with a text', API_BODIES.stream, { action: 'abort', stream_id: 'x', text: 'hi' }],
+    ['a step of another kind', API_BODIES.stream, { action: 'pause', stream_id: 'x' }],
     ['an event of another type', API_BODIES.event, { ...EVENT, type: 'delta' }],
     ['an event without data', API_BODIES.event, { type: 'event', name: 'x' }],
     ['an event with a name of blanks', API_BODIES.event, { ...EVENT, name: 'a b' }],

@@ -1,4 +1,5 @@
 import { type Backplane, type BackplaneHealth, BackplaneUnavailable, Latencies } from '@replyx/core';
+import { BOUNDS } from '@replyx/protocol';
 import { ClusterTopology } from './cluster.js';
 import { withDeadline } from './deadline.js';
 import { Keys } from './keys.js';
@@ -6,11 +7,13 @@ import type { RedisBackplaneOptions, Settings } from './options.js';
 import { RedisControl } from './redis-control.js';
 import { RedisDirectory } from './redis-directory.js';
 import { RedisFanout } from './redis-fanout.js';
+import { RedisHandoffs } from './redis-handoffs.js';
 import { RedisLeases } from './redis-leases.js';
 import { RedisLimiter } from './redis-limiter.js';
 import { RedisLog } from './redis-log.js';
 import { RedisMembership } from './redis-membership.js';
 import { RedisRoster } from './redis-roster.js';
+import { RedisStreams } from './redis-streams.js';
 import { standaloneTopology } from './standalone.js';
 import { liveLines, type NodeState } from './state.js';
 import { systemClock, systemRandom } from './system.js';
@@ -47,6 +50,7 @@ const settle = (options: RedisBackplaneOptions): Settings => {
     subscriberSilenceMs: options.subscriberSilenceMs ?? 15_000,
     presenceTtlMs: options.presenceTtlMs ?? 3_600_000,
     leaseTtlMs: options.leaseTtlMs,
+    streamIdleMs: options.streamIdleMs ?? BOUNDS.streamIdleMs,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     latencies: new Latencies(),
@@ -101,6 +105,8 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     latencies: settings.latencies,
     limiter: new RedisLimiter(keys, topology, state),
     leases: new RedisLeases(settings, keys, topology, state),
+    handoffs: new RedisHandoffs(settings, keys, topology, publishCommand),
+    streams: new RedisStreams(settings, keys, topology, publishCommand),
     health: () => health(topology),
     close: async () => {
       stopProbing();

@@ -2,13 +2,15 @@ import type { Audience, Delivery, EvictionCode, LogEntry, PresenceChange, Presen
 
 /**
  * A channel payload is a header line and the frame's bytes; a log entry's value is the payload of its publication. Scripts
- * write `p`, `j`, `l`, `v`, `x` and the `e` of read marks; this file reads all and writes `e`.
+ * write `p`, `j`, `l`, `v`, `x`, `d`, `h` and the `e` of read marks; this file reads all and writes `e`.
  *
  *     p<epoch>:<offset>:<incarnation>:<request>\n<frame>
  *     e<a all | o operators | v visitors>\n<frame>
  *     j<1 visitors may know | 0>\n<member as JSON>      joined
  *     l<1 | 0>\n<member as JSON>                        left
  *     v<c CONFLICT_CONNECTION | l CONNECTION_LIMIT>\n<connection>   gave way
+ *     d<index>:<1 the last | 0>:<stream id>\n<frame>
+ *     h<a | o | v>:<version>\n<frame>                   handoff
  *     x\n                                               erased
  */
 const AUDIENCES: Readonly<Record<string, Audience>> = { a: 'all', o: 'operators', v: 'visitors' };
@@ -67,6 +69,17 @@ export const decodeDelivery = (ref: TrackRef, payload: Buffer): Delivery | undef
     case 'v': {
       const code = EVICTIONS[header[1] ?? ''];
       return code && { kind: 'evicted', dialogId: ref.dialogId, connectionId: body.toString('utf8'), code };
+    }
+    case 'd': {
+      const [, index, last, streamId] = /^d(\d+):([01]):(.+)$/u.exec(header) ?? [];
+      if (streamId === undefined) return undefined;
+      const { dialogId } = ref;
+      return { kind: 'delta', dialogId, streamId, index: Number(index), done: last === '1', frame: body };
+    }
+    case 'h': {
+      const [, letter = '', version] = /^h(.):(\d+)$/.exec(header) ?? [];
+      const audience = AUDIENCES[letter];
+      return audience && { kind: 'handoff', dialogId: ref.dialogId, audience, version: Number(version), frame: body };
     }
     case 'x':
       return { kind: 'erased', dialogId: ref.dialogId };

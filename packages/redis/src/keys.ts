@@ -1,5 +1,5 @@
 import type { LeaseScope, PublicationSender, Subject } from '@replyx/core';
-import type { Track } from '@replyx/protocol';
+import { BOUNDS, type Track } from '@replyx/protocol';
 import { slotOfTag } from './slot.js';
 
 /** FNV-1a. Fixed for a deployment's life: a change would orphan every dialog. */
@@ -47,6 +47,11 @@ export interface DialogKeys {
   readonly conns: string;
   readonly marks: string;
   readonly writers: string;
+  readonly streams: string;
+  /** Texts of answers that are being written. */
+  readonly texts: readonly string[];
+  /** The last actions of a handoff by one sender. */
+  handoffIds(sender: PublicationSender): string;
   log(track: Track): string;
   channel(track: Track): string;
   window(sender: PublicationSender): string;
@@ -121,6 +126,11 @@ export class Keys {
       conns: `${base}:conns`,
       marks: `${base}:marks`,
       writers: `${base}:writers`,
+      streams: `${base}:streams`,
+      get texts() {
+        return Array.from({ length: BOUNDS.openStreams }, (_, number) => `${base}:streams:${number + 1}`);
+      },
+      handoffIds: (sender) => `${base}:handoff:${sender.role}:${encoded(sender.id)}`,
       log: (track) => `${base}:${track}:log`,
       channel: (track) => `${base}:${track}:ch`,
       window: (sender) => `${base}:w:${sender.role}:${encoded(sender.id)}`,

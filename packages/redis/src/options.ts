@@ -58,6 +58,7 @@ export interface Settings {
   readonly subscriberSilenceMs: number;
   readonly presenceTtlMs: number;
   readonly leaseTtlMs: number;
+  readonly streamIdleMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly latencies: Latencies;

@@ -57,7 +57,7 @@ export class RedisLog implements Log {
         settings.historyTtlMs,
         logLifetimeMs(settings),
         metaLifetimeMs(settings),
-        sender.role === 'manager' ? userOf(sender) : '',
+        userOf(sender),
       ],
     );
     return decodePublished(reply as unknown[]);
@@ -89,7 +89,17 @@ export class RedisLog implements Log {
     const link = this.#topology.link(this.#keys.slotOf(keys.partition));
     const removed = await link.run(
       SCRIPTS.erase,
-      [keys.meta, keys.log('main'), keys.log('internal'), keys.conns, keys.marks, keys.writers, keys.channel('main')],
+      [
+        keys.channel('main'),
+        keys.meta,
+        keys.log('main'),
+        keys.log('internal'),
+        keys.conns,
+        keys.marks,
+        keys.writers,
+        keys.streams,
+        ...keys.texts,
+      ],
       [this.#publishCommand, keepDirectory ? '1' : '0'],
     );
     return removed === 1;

@@ -13,6 +13,7 @@ import type { DialogKeys, Keys } from './keys.js';
 import type { Link } from './link.js';
 import { LIFETIMES, metaLifetimeMs, type Settings } from './options.js';
 import { decodeDialog } from './redis-directory.js';
+import { decodeHandoff } from './redis-handoffs.js';
 import { SCRIPTS } from './scripts.js';
 import type { NodeState } from './state.js';
 import type { Topology } from './topology.js';
@@ -63,6 +64,7 @@ export class RedisRoster implements Roster {
         keys.writers,
         keys.marks,
         keys.channel('main'),
+        keys.streams,
       ],
       [
         this.#publishCommand,
@@ -244,9 +246,11 @@ const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult =
   if (reply[0] !== 'registered') return { status: 'not_found' };
   const dialog = decodeDialog(reply.slice(1, 5).map(String));
   if (dialog === undefined) return { status: 'not_found' };
-  const [operators, visitors, wrote, older, listed] = reply.slice(5, 10);
+  const [operators, visitors, wrote, older] = reply.slice(5, 9);
+  const handoff = decodeHandoff(reply.slice(9, 15).map(String));
+  const [openStreams, listed] = reply.slice(15, 17);
   const members: PresentMember[] = [];
-  let at = 10;
+  let at = 17;
   for (let left = Number(listed); left > 0; left--, at += 2) {
     members.push({ ...parseMember(String(reply[at])), wrote: reply[at + 1] === '1' });
   }
@@ -267,5 +271,7 @@ const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult =
     marks,
     wrote: wrote === '1',
     superseded: older === '' ? [] : String(older).split('\n'),
+    handoff,
+    openStreams: Number(openStreams),
   };
 };

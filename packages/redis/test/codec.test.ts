@@ -31,6 +31,17 @@ describe('the channel payload', () => {
       },
     ],
     ['a frame for all', 'ea\nx', { kind: 'ephemeral', ref, audience: 'all', frame: 'x' }],
+    [
+      'a piece of an answer',
+      'd12:0:a:1 "odd" 😀\n{"text":"x\\n"}',
+      { kind: 'delta', dialogId: 'd1', streamId: 'a:1 "odd" 😀', index: 12, done: false, frame: '{"text":"x\\n"}' },
+    ],
+    [
+      'the last of an answer',
+      'd0:1:s\nx',
+      { kind: 'delta', dialogId: 'd1', streamId: 's', index: 0, done: true, frame: 'x' },
+    ],
+    ['a handoff', 'hv:7\nx', { kind: 'handoff', dialogId: 'd1', audience: 'visitors', version: 7, frame: 'x' }],
     ['a frame for operators', 'eo\nx', { kind: 'ephemeral', ref, audience: 'operators', frame: 'x' }],
     ['a frame for visitors', 'ev\n', { kind: 'ephemeral', ref, audience: 'visitors', frame: '' }],
     [

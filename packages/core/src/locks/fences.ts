@@ -20,9 +20,10 @@ export const settleFence = async (
   value: string | undefined,
   counted: CountedFences,
   deadlineMs: number,
+  atLeast = 0,
 ): Promise<number | undefined> => {
   const quorum = quorumOf(settings.masters);
-  let fence = Math.max(...counted.map((one) => one ?? 0));
+  let fence = Math.max(atLeast, ...counted.map((one) => one ?? 0));
   // A counter that stands at the fence by this taker's own step needs no further one.
   let rest = settings.masters.filter((_, index) => counted[index] !== fence);
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -46,8 +47,8 @@ export const settleFence = async (
   return undefined;
 };
 
-/** A fence greater than every one that was given before, without a lock. `undefined`: no majority answers. */
-export const takeFence = async (settings: LockSettings, name: string): Promise<number | undefined> => {
+/** A fence greater than every one that was given before, and no less than `atLeast`, without a lock. `undefined`: no majority answers. */
+export const takeFence = async (settings: LockSettings, name: string, atLeast: number): Promise<number | undefined> => {
   const { masters, masterDeadlineMs } = settings;
   const quorum = quorumOf(masters);
   const ballot = await askAll(
@@ -60,5 +61,5 @@ export const takeFence = async (settings: LockSettings, name: string): Promise<n
   );
   if (ballot.yes < quorum) return undefined;
   const counted = ballot.answers.map((vote) => (vote?.status === 'raised' ? vote.fence : undefined));
-  return settleFence(settings, name, undefined, counted, masterDeadlineMs);
+  return settleFence(settings, name, undefined, counted, masterDeadlineMs, atLeast);
 };

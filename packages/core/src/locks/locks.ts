@@ -61,8 +61,11 @@ export interface Locks {
    * lost, or that `options.signal` was aborted. What `work` throws is passed on, but not after a loss: then the result says `lost`.
    */
   withLock<T>(name: string, options: AcquireOptions, work: Work<T>): Promise<WithLockResult<T>>;
-  /** A fence greater than that of every holder up to now, and smaller than that of every later one. Needs no lock. */
-  nextFence(name: string): Promise<FenceResult>;
+  /**
+   * A fence greater than that of every holder up to now, no less than `atLeast` (default 0), and smaller than that of every later
+   * holder. Needs no lock.
+   */
+  nextFence(name: string, atLeast?: number): Promise<FenceResult>;
   /** Callers that wait for a lock here. */
   readonly waiting: number;
   /** Ends all waits with `unavailable`, finishes releases within a second, closes the masters. Safe to call twice. */
@@ -168,8 +171,8 @@ export const createLocks = (parts: LocksParts): Locks => {
       if (result.status !== 'acquired') return result;
       return keepLock({ settings, extend, release, lock: result.lock, options }, work);
     },
-    nextFence: async (name) => {
-      const fence = await takeFence(settings, name);
+    nextFence: async (name, atLeast = 0) => {
+      const fence = await takeFence(settings, name, atLeast);
       return fence === undefined ? { status: 'unavailable' } : { status: 'taken', fence };
     },
     get waiting() {

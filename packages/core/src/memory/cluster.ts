@@ -6,6 +6,7 @@ import { collect, LONGEST_WINDOW_MS } from './collect.js';
 import { MemoryControl } from './control.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
+import { MemoryHandoffs } from './handoffs.js';
 import { MemoryLeases } from './leases.js';
 import { MemoryLimiter } from './limiter.js';
 import { MemoryLockMaster } from './lock-master.js';
@@ -14,6 +15,7 @@ import { MemoryMembership } from './membership.js';
 import { channelOf, MemoryNode } from './node.js';
 import { MemoryRoster } from './roster.js';
 import { type Data, type Dialog, emptyData, emptyDialog, expireDialog, type Meta, type TrackPlace } from './store.js';
+import { MemoryStreams } from './streams.js';
 
 export interface MemoryClusterOptions {
   readonly clock: Clock;
@@ -72,6 +74,8 @@ export class MemoryCluster {
       latencies: new Latencies(),
       limiter: new MemoryLimiter(this, node),
       leases: new MemoryLeases(this, node),
+      handoffs: new MemoryHandoffs(this, node),
+      streams: new MemoryStreams(this, node),
       health: () => {
         const reasons: string[] = [];
         if (this.#outage || node.gone) reasons.push('redis_unreachable');

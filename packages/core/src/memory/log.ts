@@ -1,4 +1,5 @@
 import type { Position, Track } from '@replyx/protocol';
+import { isStaleWrite } from '../handoff-rule.js';
 import type { Log, LogEntry, PublishRequest, PublishResult, ReadRequest, ReadResult } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
 import type { MemoryNode } from './node.js';
@@ -34,7 +35,7 @@ export class MemoryLog implements Log {
       return { status: 'duplicate', epoch, offset: earlier.offset };
     }
     if (meta.closed && track === 'main') return { status: 'closed' };
-    if (fence !== undefined && meta.fence !== undefined && fence < meta.fence) return { status: 'stale_fence' };
+    if (isStaleWrite(meta, sender.role, fence)) return { status: 'stale_fence' };
     const retryAfterMs = this.#retryAfterMs(dialog, user, request, nowMs);
     if (retryAfterMs > 0) return { status: 'rate_limited', retryAfterMs };
 
@@ -91,8 +92,11 @@ export class MemoryLog implements Log {
       dialog.marks.clear();
       dialog.writers.clear();
       dialog.connections.clear();
-      if (keepDirectory && meta?.tenant !== undefined) meta.places = {};
-      else dialog.meta = undefined;
+      dialog.streams.clear();
+      if (keepDirectory && meta?.tenant !== undefined) {
+        meta.places = {};
+        meta.handoff = undefined;
+      } else dialog.meta = undefined;
     }
     this.#cluster.send({ dialogId, track: 'main' }, { kind: 'erased', dialogId });
     return found;

@@ -15,6 +15,7 @@ import type {
 } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
 import { recordOf } from './directory.js';
+import { handoffOf } from './handoffs.js';
 import type { MemoryNode } from './node.js';
 import { type Connection, type Dialog, type Meta, userOf } from './store.js';
 
@@ -54,6 +55,8 @@ export class MemoryRoster implements Roster {
       marks: this.#marks(dialog, meta),
       wrote: self.wrote,
       superseded: room.older,
+      handoff: handoffOf(dialog, meta),
+      openStreams: [...dialog.streams.values()].filter(({ state }) => state === 'open').length,
     };
   }
 

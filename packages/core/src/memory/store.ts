@@ -1,6 +1,8 @@
-import type { Track } from '@replyx/protocol';
+import type { StreamEnd, Track } from '@replyx/protocol';
 import type { ControlEntry, SnapshotEntry } from '../control-port.js';
+import type { HandoffAction, StoredHandoff } from '../handoff-port.js';
 import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
+import { STREAM_MEMORY_MS, type StreamSender } from '../stream-port.js';
 import type { Scope } from './leases.js';
 import type { StoredWindow } from './window.js';
 
@@ -23,6 +25,7 @@ export interface Meta {
   visitorId?: string | undefined;
   closed: boolean;
   fence?: number | undefined;
+  handoff?: KeptHandoff | undefined;
   places: Partial<Record<Track, TrackPlace>>;
   /** Infinity where the directory put it. */
   expiresMs: number;
@@ -65,6 +68,31 @@ export interface Dialog {
   marks: Map<string, Mark>;
   /** In the order of registration. */
   connections: Map<string, Connection>;
+  /** Answers that are being written, and those that have ended, by id. */
+  streams: Map<string, KeptStream>;
+  /** The last actions of a handoff by their sender, the newest first. */
+  handoffIds: Map<string, DoneHandoff[]>;
+}
+
+export interface KeptHandoff extends Pick<StoredHandoff, 'state' | 'version' | 'operator' | 'reason'> {
+  /** Ids of actions are remembered within one life: an erased dialog's are not. */
+  readonly life: string;
+}
+
+export interface DoneHandoff {
+  readonly id: string;
+  readonly action: HandoffAction;
+  readonly life: string;
+  readonly expiresMs: number;
+}
+
+export interface KeptStream {
+  state: 'open' | 'finishing' | StreamEnd;
+  sender: StreamSender;
+  fence: number | undefined;
+  pieces: string[];
+  touchedMs: number;
+  position?: { readonly epoch: string; readonly offset: number } | undefined;
 }
 
 export interface Beat {
@@ -121,6 +149,8 @@ export const emptyDialog = (): Dialog => ({
   writers: new Set(),
   marks: new Map(),
   connections: new Map(),
+  streams: new Map(),
+  handoffIds: new Map(),
 });
 
 /** Drops what has expired in a dialog; true where nothing is left of it. */
@@ -136,7 +166,13 @@ export const expireDialog = (dialog: Dialog, nowMs: number, longestWindowMs: num
   for (const [sender, times] of dialog.windows) {
     if (nowMs - (times.at(-1) ?? 0) > longestWindowMs) dialog.windows.delete(sender);
   }
-  if (dialog.meta !== undefined || dialog.connections.size > 0) return false;
+  for (const [streamId, { touchedMs }] of dialog.streams) {
+    if (nowMs - touchedMs >= STREAM_MEMORY_MS) dialog.streams.delete(streamId);
+  }
+  for (const [user, [newest]] of dialog.handoffIds) {
+    if ((newest?.expiresMs ?? 0) <= nowMs) dialog.handoffIds.delete(user);
+  }
+  if (dialog.meta !== undefined || dialog.connections.size > 0 || dialog.streams.size > 0) return false;
   return Object.keys(dialog.logs).length === 0 && dialog.appended.size === 0 && dialog.windows.size === 0;
 };
 

@@ -17,9 +17,12 @@ const code = (text: string): string => `\`${text}\``;
 
 type ObjectSchema = z.core.JSONSchema.BaseSchema;
 
+const isTag = (name: string, schema: ObjectSchema | boolean): boolean =>
+  name === 'type' || (name === 'action' && typeof schema === 'object' && schema.const !== undefined);
+
 const fieldsOfObject = ({ properties = {}, required = [] }: ObjectSchema, nested: boolean): string[] =>
   Object.entries(properties)
-    .filter(([name]) => name !== 'type')
+    .filter(([name, schema]) => !isTag(name, schema))
     .map(([name, schema]) => {
       const field = code(required.includes(name) ? name : `${name}?`);
       if (typeof schema === 'boolean' || !nested) return field;
@@ -28,7 +31,7 @@ const fieldsOfObject = ({ properties = {}, required = [] }: ObjectSchema, nested
       return parts.length === 0 ? field : `${field} {${parts.join(', ')}}`;
     });
 
-/** A schema's fields, optional ones with a question mark; without `type`, which says what it is. */
+/** A schema's fields, optional ones with a question mark; without the one that says what it is. */
 const fields = (schema: z.ZodType, io: 'input' | 'output', nested = true): string => {
   const { oneOf, anyOf, ...whole } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   if (anyOf !== undefined) {
@@ -37,7 +40,7 @@ const fields = (schema: z.ZodType, io: 'input' | 'output', nested = true): strin
   if (oneOf === undefined) return fieldsOfObject(whole, nested).join('; ');
   return (oneOf as ObjectSchema[])
     .map((one) => {
-      const type = one.properties?.['type'];
+      const type = one.properties?.['type'] ?? one.properties?.['action'];
       const name = typeof type === 'object' ? String(type.const) : '';
       return `${code(name)}: ${fieldsOfObject(one, false).join(', ')}`;
     })

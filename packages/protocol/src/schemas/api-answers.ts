@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { BOUNDS } from '../bounds.js';
 import { assistantLimits } from './api-bodies.js';
 import { frameId, id, offset, subject } from './fields.js';
-import { epoch, errorName, role, SERVER_FRAME_SCHEMAS } from './server-frames.js';
+import { epoch, errorName, handoffState, role, SERVER_FRAME_SCHEMAS } from './server-frames.js';
 
 const count = z.int().min(0);
 const moment = z.number().min(0).meta({ description: 'Milliseconds since 1970.' });
@@ -44,6 +44,18 @@ export const API_ANSWERS = {
     more: z.boolean(),
   }),
   accepted: z.strictObject({}),
+  handoff: z.strictObject({
+    ...handoffState.shape,
+    fence: offset.exactOptional().meta({ description: "The dialog's present fence, where it has one." }),
+  }),
+  stream: z.strictObject({
+    stream_id: frameId,
+    state: z.enum(['open', 'finished', 'aborted']),
+    index: offset.exactOptional().meta({ description: 'Of an open stream: the index that the next piece must have.' }),
+    epoch: epoch.exactOptional(),
+    offset: offset.exactOptional().meta({ description: 'Of a finished stream: that of its message.' }),
+    duplicate: z.boolean().meta({ description: 'An earlier call had done the same.' }),
+  }),
   presence: z.strictObject({
     connections: z.array(
       z.strictObject({

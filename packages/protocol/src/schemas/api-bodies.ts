@@ -90,6 +90,11 @@ const disconnect = oneOf(
   `The body takes sub with tenant where wanted, dialog_id, connection_id or node_id; and code, one of ${DISCONNECT_CODES.join(', ')} or its number.`,
 );
 
+const fence = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+/** An answer is written by an assistant; its stream's id becomes the message's. */
+const assistantSender = backendSender.extend({ role: z.literal('assistant') });
+
 /** Bodies of both listeners. Strict: a field that the gateway does not know is a mistake of the caller. */
 export const API_BODIES = {
   publish: z.strictObject({
@@ -98,8 +103,25 @@ export const API_BODIES = {
     text,
     meta: meta.optional(),
     track: track.optional(),
-    fence: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+    fence: fence.optional(),
   }),
+  handoff: z.strictObject({ id: frameId, action: z.enum(['request', 'cancel']), reason: reason.optional() }),
+  stream: z.discriminatedUnion('action', [
+    z.strictObject({
+      action: z.literal('start'),
+      id: frameId.optional(),
+      sender: assistantSender,
+      fence: fence.optional(),
+    }),
+    z.strictObject({ action: z.literal('append'), stream_id: frameId, index: offset, text }),
+    z.strictObject({
+      action: z.literal('finish'),
+      stream_id: frameId,
+      text: text.optional(),
+      meta: meta.optional(),
+    }),
+    z.strictObject({ action: z.literal('abort'), stream_id: frameId }),
+  ]),
   event: z.discriminatedUnion('type', [
     z.strictObject({
       type: z.literal('typing'),

@@ -5,9 +5,11 @@ import { ERROR_CODES, type ErrorName } from '../error-codes.js';
 import type {
   AckFrame,
   ConnectedFrame,
+  DeltaNotice,
   DisconnectFrame,
   ErrorFrame,
   EventNotice,
+  HandoffNotice,
   HandoffState,
   HistoryAnswerFrame,
   PongFrame,
@@ -54,12 +56,13 @@ export const readMark = z.strictObject({
   offset,
 } satisfies ShapeOf<ReadMark>);
 
-export const handoffState = z.strictObject({
+const handoff = {
   state: z.enum(['none', 'requested', 'active', 'released', 'cancelled']),
   operator: publicSender.exactOptional(),
   reason: z.string().max(BOUNDS.reasonChars).exactOptional(),
   queue_position: z.int().min(0).exactOptional(),
-} satisfies ShapeOf<HandoffState>);
+} satisfies ShapeOf<HandoffState>;
+export const handoffState = z.strictObject(handoff);
 
 const position = { epoch, offset, head: offset, recovered: z.boolean() } satisfies ShapeOf<TrackPosition>;
 
@@ -143,6 +146,16 @@ export const SERVER_FRAME_SCHEMAS = {
     name: z.string().min(1).max(BOUNDS.eventNameChars),
     data: z.unknown().nonoptional(),
   } satisfies ShapeOf<EventNotice>),
+  delta: z.strictObject({
+    type: z.literal('delta'),
+    stream_id: frameId,
+    index: offset,
+    text: z.string().max(BOUNDS.textUnits),
+    whole: z.literal(true).exactOptional(),
+    done: z.literal(true).exactOptional(),
+    reason: z.enum(['finished', 'aborted', 'expired', 'stale_fence', 'closed']).exactOptional(),
+  } satisfies ShapeOf<DeltaNotice>),
+  handoff: z.strictObject({ type: z.literal('handoff'), ...handoff } satisfies ShapeOf<HandoffNotice>),
   reset: z.strictObject({
     type: z.literal('reset'),
     track,

@@ -3,16 +3,17 @@
 -- ARGV 1-8 see lib/settle; 9 PUBLISH or SPUBLISH, 10 origin `<incarnation>:<request>`, 11 frame before the offset, 12 frame
 --   after the time, 13 digest, 14 idempotency ttl (ms), 15 window limit (0 off), 16 window (ms), 17 fence or '', 18 '1' where the
 --   directory must know the dialog, 19 history size, 20 history ttl (ms), 21 ttl to set on the log (ms, a little longer, so that
---   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of a manager (`manager:<id as JSON>`) or ''
+--   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`)
 -- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms}, {'conflict' | 'stale_fence' | 'closed' | 'not_found'}
 -- @include time
 -- @include window
 -- @include settle
 -- @include present
+-- @include fence
 
 local meta, log, idem, window = KEYS[1], KEYS[2], KEYS[4], KEYS[5]
 local p = ARGV[1]
-local m = redis.call('HMGET', meta, p .. 'e', p .. 'l', p .. 'o', p .. 'r', p .. 's', 't', 'c', 'f')
+local m = redis.call('HMGET', meta, p .. 'e', p .. 'l', p .. 'o', p .. 'r', p .. 's', 't', 'c', 'f', 'h')
 if ARGV[18] == '1' and not m[6] then
   return { 'not_found' }
 end
@@ -39,7 +40,7 @@ if m[7] == '1' and p == '' then
 end
 local fence = tonumber(ARGV[17])
 local held = tonumber(m[8])
-if fence and held and fence < held then
+if isStale(fence, held, m[9], ARGV[23]) then
   redis.call('DEL', idem)
   return { 'stale_fence' }
 end
@@ -86,7 +87,7 @@ if redis.call('PTTL', log) < tonumber(ARGV[20]) then
   redis.call('PEXPIRE', KEYS[6], ARGV[22])
   redis.call('PEXPIRE', KEYS[8], ARGV[22])
 end
-if ARGV[23] ~= '' and p == '' and redis.call('SADD', KEYS[6], ARGV[23]) == 1 then
+if p == '' and string.sub(ARGV[23], 1, 8) == 'manager:' and redis.call('SADD', KEYS[6], ARGV[23]) == 1 then
   redis.call('PEXPIRE', KEYS[6], ARGV[22])
   -- Visitors may know of this operator from now on.
   local values = redis.call('HVALS', KEYS[7])

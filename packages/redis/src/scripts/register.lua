@@ -1,15 +1,17 @@
 -- Checks a claim against the directory and registers a connection.
--- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel
+-- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel, 7 streams
 -- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 connection, 4 incarnation, 5 node id, 6 user, 7 member as JSON, 8 live incarnations,
 --   9 tenant, 10 assistant or '', 11 visitor or '', 12 allowed assistants in lines or '' for any, 13 'strict' or 'open',
 --   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list, 17 client id or '',
 --   18 most live connections or 0, 19 'refuse' or 'replace'
 -- Result {'not_found'}, {'full'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
---   may know, '1' where this member wrote, older connections of the client in lines or '', members listed, then for each its JSON
---   and '0'|'1', then for each mark its track 'm'|'i', its offset, its member's JSON and '0'|'1'}
+--   may know, '1' where this member wrote, older connections of the client in lines or '', the six values of lib/handoff, open
+--   streams, members listed, then for each its JSON and '0'|'1', then for each mark its track 'm'|'i', its offset, its member's
+--   JSON and '0'|'1'}
 -- The older connections stay: a call that its node has long given up may arrive after a newer one of the client, and must end nothing.
 -- @include time
 -- @include present
+-- @include handoff
 
 local meta, conns, held, writers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user = ARGV[6]
@@ -126,8 +128,13 @@ end
 
 local result = {
   'registered', tenant, assistant or '', visitor or '', record[4] == '1' and '1' or '0',
-  members, visible, wrote, table.concat(older, '\n'), #listed / 2,
+  members, visible, wrote, table.concat(older, '\n'),
 }
+for _, value in ipairs(handoffOf(meta, writers)) do
+  result[#result + 1] = value
+end
+result[#result + 1] = redis.call('HGET', KEYS[7], '') or '0'
+result[#result + 1] = #listed / 2
 for i = 1, #listed do
   result[#result + 1] = listed[i]
 end

@@ -1,12 +1,14 @@
 import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
+import { describeHandoffsContract } from './handoffs-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
 import { describeLimiterContract } from './limiter-contract.js';
 import { describeLockMasterContract, type LockMasterWorld } from './lock-master-contract.js';
 import { describeLogContract } from './log-contract.js';
 import { describeMembershipContract } from './membership-contract.js';
 import { describeRosterContract } from './roster-contract.js';
+import { describeStreamsContract } from './streams-contract.js';
 import type { MakeWorld } from './world.js';
 
 export * from './world.js';
@@ -14,12 +16,14 @@ export {
   describeControlContract,
   describeDirectoryContract,
   describeFanoutContract,
+  describeHandoffsContract,
   describeLeasesContract,
   describeLimiterContract,
   describeLockMasterContract,
   describeLogContract,
   describeMembershipContract,
   describeRosterContract,
+  describeStreamsContract,
   type LockMasterWorld,
 };
 
@@ -33,4 +37,6 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeLimiterContract(name, makeWorld);
   describeLeasesContract(name, makeWorld);
   describeControlContract(name, makeWorld);
+  describeHandoffsContract(name, makeWorld);
+  describeStreamsContract(name, makeWorld);
 };

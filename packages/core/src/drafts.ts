@@ -1,0 +1,240 @@
+import { BOUNDS } from '@replyx/protocol';
+import { encodeFrame } from './frame-text.js';
+import type { Delivery } from './ports.js';
+import type { OpenStream } from './stream-port.js';
+
+export type DeltaDelivery = Extract<Delivery, { kind: 'delta' }>;
+
+/** Who is given the pieces of drafts; a session. */
+export interface DraftReader {
+  readonly isJoined: boolean;
+  readonly outbox: { readonly isBehind: boolean };
+  write(frame: string | Uint8Array): void;
+}
+
+/** More are not kept: of those open at once, and those whose end was not heard. */
+const MAX_DRAFTS = 4 * BOUNDS.openStreams;
+const REMEMBERED_ENDS = 32;
+/** A draft that the store does not have is over, when its last delta has not come after so long. */
+const MISSING_MS = 5_000;
+/** Past the store's own bound, by which it has ended. */
+const IDLE_MS = BOUNDS.streamIdleMs + 2_000;
+
+/** One answer that is being written, as far as this node has it. */
+class Draft {
+  readonly streamId: string;
+  /** The pieces up to this one are in `text`. */
+  index = -1;
+  text = '';
+  /** Pieces beyond a gap. Bounded by the stream's own bound. */
+  readonly ahead = new Map<number, string>();
+  /** The last piece that each reader has been given. */
+  readonly given = new Map<DraftReader, number>();
+  touchedMs: number;
+  missingSinceMs: number | undefined;
+  private encoded: { readonly index: number; readonly frame: string } | undefined;
+
+  constructor(streamId: string, nowMs: number) {
+    this.streamId = streamId;
+    this.touchedMs = nowMs;
+  }
+
+  add(index: number, text: string): void {
+    if (index > this.index) this.ahead.set(index, text);
+    this.join();
+  }
+
+  /** What the store has of it. */
+  replace(index: number, text: string): void {
+    if (index > this.index) {
+      this.index = index;
+      this.text = text;
+      for (const early of this.ahead.keys()) if (early <= index) this.ahead.delete(early);
+    }
+    this.join();
+  }
+
+  get hasGap(): boolean {
+    return this.ahead.size > 0;
+  }
+
+  whole(): string {
+    if (this.encoded?.index !== this.index) {
+      const { streamId, index, text } = this;
+      const frame = encodeFrame({ type: 'delta', stream_id: streamId, index, text, whole: true });
+      this.encoded = { index, frame };
+    }
+    return this.encoded.frame;
+  }
+
+  private join(): void {
+    for (let next = this.ahead.get(this.index + 1); next !== undefined; next = this.ahead.get(this.index + 1)) {
+      this.index += 1;
+      this.text += next;
+      this.ahead.delete(this.index);
+    }
+  }
+}
+
+const decoder = new TextDecoder();
+const textOf = (frame: Uint8Array): string => (JSON.parse(decoder.decode(frame)) as { text: string }).text;
+
+/**
+ * The answers that are being written in one dialog, on this node. A reader is given a stream's pieces in order, none twice; one who
+ * joins, or who was left out while it was behind, is given the whole text in their place.
+ */
+export class Drafts {
+  private readonly byId = new Map<string, Draft>();
+  /** Streams that this node has ended by itself: what still comes of them is late. */
+  private endedHere = new Set<string>();
+  /** Streams whose last delta came while the store was being read: what it had of them is old. */
+  private endedMeanwhile: Set<string> | undefined;
+  private loading: Promise<void> | undefined;
+  /** Nothing that was open when this node began to follow is unknown to it. */
+  private isWhole = false;
+  private readonly load: () => Promise<readonly OpenStream[]>;
+  private readonly nowMs: () => number;
+
+  constructor(parts: { readonly load: () => Promise<readonly OpenStream[]>; readonly nowMs: () => number }) {
+    this.load = parts.load;
+    this.nowMs = parts.nowMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.byId.size === 0;
+  }
+
+  /** Some draft has a hole that only the store can fill. */
+  get hasGap(): boolean {
+    for (const draft of this.byId.values()) if (draft.hasGap) return true;
+    return false;
+  }
+
+  /** Takes a delta. True for a last one, which is for everybody to hear. */
+  arrive({ streamId, index, done, frame }: DeltaDelivery, readers: readonly DraftReader[]): boolean {
+    if (this.endedHere.has(streamId)) return false;
+    if (done) {
+      this.byId.delete(streamId);
+      this.endedMeanwhile?.add(streamId);
+      return true;
+    }
+    const draft = this.draft(streamId);
+    if (index <= draft.index) return false;
+    const before = draft.index;
+    draft.add(index, textOf(frame));
+    draft.touchedMs = this.nowMs();
+    draft.missingSinceMs = undefined;
+    if (draft.index === before) return false;
+    if (draft.index > index) this.tell(draft, readers);
+    else this.tell(draft, readers, { index, frame });
+    return false;
+  }
+
+  /** Everything so far, for one that has just joined. */
+  greet(reader: DraftReader): void {
+    for (const draft of this.byId.values()) this.tell(draft, [reader]);
+  }
+
+  forget(reader: DraftReader): void {
+    for (const draft of this.byId.values()) draft.given.delete(reader);
+  }
+
+  /** The store said, after this node had begun to follow, that nothing was open. */
+  foundNothing(): void {
+    this.isWhole = true;
+  }
+
+  /** Deltas may have been lost. */
+  doubt(): void {
+    this.isWhole = false;
+  }
+
+  /** Resolves when this node has all that is open. Rejects as the backplane does. */
+  async complete(readers: () => readonly DraftReader[]): Promise<void> {
+    if (!this.isWhole) await this.refresh(readers);
+  }
+
+  /** Reads what the store has. A call made meanwhile joins. Rejects as the backplane does. */
+  refresh(readers: () => readonly DraftReader[]): Promise<void> {
+    this.loading ??= this.doRefresh(readers).finally(() => {
+      this.loading = undefined;
+      this.endedMeanwhile = undefined;
+    });
+    return this.loading;
+  }
+
+  private async doRefresh(readers: () => readonly DraftReader[]): Promise<void> {
+    const ended = new Set<string>();
+    this.endedMeanwhile = ended;
+    const before = new Set(this.byId.keys());
+    const open = await this.load();
+    for (const { streamId, index, text } of open) {
+      before.delete(streamId);
+      if (ended.has(streamId) || this.endedHere.has(streamId)) continue;
+      const draft = this.draft(streamId);
+      draft.replace(index, text);
+      draft.missingSinceMs = undefined;
+      this.tell(draft, readers());
+    }
+    for (const streamId of before) {
+      const draft = this.byId.get(streamId);
+      if (draft !== undefined) draft.missingSinceMs ??= this.nowMs();
+    }
+    this.isWhole = true;
+  }
+
+  /**
+   * Gives those who were behind what they lack. Resolves nothing, asks nothing: `needsLook` says whether the store has to be read,
+   * `ended` are last deltas of streams that are gone without one.
+   */
+  tick(readers: readonly DraftReader[]): { readonly needsLook: boolean; readonly ended: readonly string[] } {
+    const nowMs = this.nowMs();
+    const ended: string[] = [];
+    let needsLook = this.hasGap;
+    for (const draft of this.byId.values()) {
+      if (draft.missingSinceMs !== undefined && nowMs - draft.missingSinceMs >= MISSING_MS) ended.push(this.end(draft));
+      else {
+        this.tell(draft, readers);
+        needsLook ||= nowMs - draft.touchedMs >= IDLE_MS;
+      }
+    }
+    return { needsLook, ended };
+  }
+
+  private end(draft: Draft): string {
+    const { streamId, index } = draft;
+    this.byId.delete(streamId);
+    if (this.endedHere.size >= REMEMBERED_ENDS) this.endedHere = new Set([...this.endedHere].slice(1));
+    this.endedHere.add(streamId);
+    return encodeFrame({ type: 'delta', stream_id: streamId, index: index + 1, text: '', done: true });
+  }
+
+  private draft(streamId: string): Draft {
+    let draft = this.byId.get(streamId);
+    if (draft === undefined) {
+      if (this.byId.size >= MAX_DRAFTS) {
+        // Its end was not heard; the next tick tells it.
+        const oldest = [...this.byId.values()].reduce((a, b) => (a.touchedMs <= b.touchedMs ? a : b));
+        oldest.missingSinceMs = Number.NEGATIVE_INFINITY;
+      }
+      draft = new Draft(streamId, this.nowMs());
+      this.byId.set(streamId, draft);
+    }
+    return draft;
+  }
+
+  private tell(
+    draft: Draft,
+    readers: readonly DraftReader[],
+    piece?: { readonly index: number; readonly frame: Uint8Array },
+  ): void {
+    if (draft.index < 0) return;
+    for (const reader of readers) {
+      const given = draft.given.get(reader) ?? -1;
+      // One that is behind is given the whole text once it is not.
+      if (!reader.isJoined || given >= draft.index || reader.outbox.isBehind) continue;
+      reader.write(piece !== undefined && given === piece.index - 1 ? piece.frame : draft.whole());
+      draft.given.set(reader, draft.index);
+    }
+  }
+}
