@@ -7,6 +7,7 @@ import type { Feed, FeedContext } from './feed.js';
 import { encodeFrame } from './frame-text.js';
 import { boundPage } from './history-page.js';
 import { Holdings } from './holdings.js';
+import type { InboxAddress } from './inbox-port.js';
 import { Joining, type JoinRequest } from './joining.js';
 import {
   type Backplane,
@@ -56,6 +57,8 @@ export interface HubParts {
   readonly onBug: (error: unknown) => void;
   /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
   readonly onReplaced: (connectionId: string) => void;
+  /** Whether an assistant has an inbox; by default none has. */
+  readonly hasInbox?: ((assistantId: string) => boolean) | undefined;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -110,7 +113,13 @@ export class Hub implements SessionHost, FanoutListener {
       },
       onBug,
     };
-    this.holdings = new Holdings({ backplane, retry: this.retry, isRunning: () => this.running, onBug });
+    this.holdings = new Holdings({
+      backplane,
+      retry: this.retry,
+      isRunning: () => this.running,
+      inboxOf: (identity) => this.inboxOf(identity),
+      onBug,
+    });
     this.joining = new Joining({
       log: backplane.log,
       holdings: this.holdings,
@@ -351,7 +360,14 @@ export class Hub implements SessionHost, FanoutListener {
       known: this.feed(dialogId, track)?.known,
       window: session.messageWindow ?? { limit, windowMs },
       mustExist: false,
+      inbox: track === 'main' ? this.inboxOf(session.identity)?.assistantId : undefined,
     });
+  }
+
+  /** What visitors do goes to their assistant's inbox. */
+  private inboxOf({ member, tenant, assistantId }: Identity): InboxAddress | undefined {
+    if (member.role !== 'user' || assistantId === undefined) return undefined;
+    return this.parts.hasInbox?.(assistantId) === true ? { tenant, assistantId } : undefined;
   }
 
   /** For callers without a session; `known` is added where this node holds the dialog. */

@@ -1,4 +1,4 @@
-import { type Backplane, type BackplaneHealth, BackplaneUnavailable, Latencies } from '@replyx/core';
+import { type Backplane, type BackplaneHealth, BackplaneUnavailable, DEFAULT_INBOX_MAX, Latencies } from '@replyx/core';
 import { ClusterTopology } from './cluster.js';
 import { withDeadline } from './deadline.js';
 import { Keys } from './keys.js';
@@ -6,6 +6,7 @@ import type { RedisBackplaneOptions, Settings } from './options.js';
 import { RedisControl } from './redis-control.js';
 import { RedisDirectory } from './redis-directory.js';
 import { RedisFanout } from './redis-fanout.js';
+import { RedisInbox } from './redis-inbox.js';
 import { RedisLeases } from './redis-leases.js';
 import { RedisLimiter } from './redis-limiter.js';
 import { RedisLog } from './redis-log.js';
@@ -47,6 +48,7 @@ const settle = (options: RedisBackplaneOptions): Settings => {
     subscriberSilenceMs: options.subscriberSilenceMs ?? 15_000,
     presenceTtlMs: options.presenceTtlMs ?? 3_600_000,
     leaseTtlMs: options.leaseTtlMs,
+    inboxMax: options.inboxMax ?? DEFAULT_INBOX_MAX,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     latencies: new Latencies(),
@@ -67,10 +69,16 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
   const sharded = address.mode === 'cluster';
   const publishCommand = sharded ? 'SPUBLISH' : 'PUBLISH';
   let fanout: RedisFanout | undefined;
+  let inbox: RedisInbox | undefined;
   const events: TopologyEvents = {
-    onPayload: (channel, payload) => fanout?.receive(channel, payload),
+    onPayload: (channel, payload) => {
+      if (inbox?.woken(channel) !== true) fanout?.receive(channel, payload);
+    },
     onRestored: (channels) => fanout?.restored(channels),
-    onMoved: () => fanout?.moved(),
+    onMoved: () => {
+      fanout?.moved();
+      inbox?.moved();
+    },
   };
   const topology: Topology = sharded
     ? new ClusterTopology(address, settings, keys, state, events)
@@ -89,18 +97,21 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
   const control = new RedisControl(settings, keys, topology);
   const opened = new RedisFanout(settings, keys, topology, publishCommand);
   fanout = opened;
+  const openedInbox = new RedisInbox(settings, keys, topology, publishCommand);
+  inbox = openedInbox;
   const stopProbing = probeForEver(topology, settings);
   return {
     address: place,
     control,
     log,
     fanout: opened,
-    directory: new RedisDirectory(settings, keys, topology, log, control),
+    directory: new RedisDirectory(settings, keys, topology, log, control, publishCommand),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,
     limiter: new RedisLimiter(keys, topology, state),
     leases: new RedisLeases(settings, keys, topology, state),
+    inbox: openedInbox,
     health: () => health(topology),
     close: async () => {
       stopProbing();

@@ -56,6 +56,7 @@ export interface Settings {
   readonly subscriberSilenceMs: number;
   readonly presenceTtlMs: number;
   readonly leaseTtlMs: number;
+  readonly inboxMax: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly latencies: Latencies;

@@ -1,7 +1,11 @@
 -- Erases both tracks, marks and members, and tells the dialog's nodes. Idempotency keys fall with the life in meta.
--- KEYS 1 meta, 2 main log, 3 internal log, 4 conns, 5 marks, 6 writers, 7 main channel
--- ARGV 1 PUBLISH or SPUBLISH, 2 '1' to keep what the directory says (and the fence, which must not fall)
+-- KEYS 1 meta, 2 main log, 3 internal log, 4 conns, 5 marks, 6 writers, 7 main channel, 8-10 see
+--   lib/inbox: stream, counts, channel
+-- ARGV 1 PUBLISH or SPUBLISH, 2 '1' to keep what the directory says (and the fence, which must not fall), 3 dialog,
+--   4 assistant that has an inbox or '', 5 the inbox's bound
 -- Result 1 where anything was there
+-- @include time
+-- @include inbox
 local kept = {}
 local ttl = -2
 if ARGV[2] == '1' then
@@ -14,6 +18,12 @@ if ARGV[2] == '1' then
     end
   end
   ttl = redis.call('PTTL', KEYS[1])
+end
+if ARGV[4] ~= '' then
+  local record = redis.call('HMGET', KEYS[1], 't', 'a', 'c')
+  if record[1] and record[2] == ARGV[4] and record[3] ~= '1' then
+    inboxEvent(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[5], ARGV[4], record[1], ARGV[3], 'closed', ',"reason":"deleted"', nowMs())
+  end
 end
 local removed = redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
 if #kept > 0 then

@@ -1,6 +1,7 @@
 import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
+import { describeInboxContract } from './inbox-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
 import { describeLimiterContract } from './limiter-contract.js';
 import { describeLogContract } from './log-contract.js';
@@ -13,6 +14,7 @@ export {
   describeControlContract,
   describeDirectoryContract,
   describeFanoutContract,
+  describeInboxContract,
   describeLeasesContract,
   describeLimiterContract,
   describeLogContract,
@@ -30,4 +32,5 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeLimiterContract(name, makeWorld);
   describeLeasesContract(name, makeWorld);
   describeControlContract(name, makeWorld);
+  describeInboxContract(name, makeWorld);
 };
