@@ -123,9 +123,10 @@ export class InboxPartition {
   private isThrough = false;
   private readAfter = '';
   private readMs = Number.NEGATIVE_INFINITY;
-  private lease = new AbortController();
+  /** Another object for each life of the lease: what was begun in an earlier one changes nothing. */
+  private lease = {};
   private cancelExpiry: () => void = () => {};
-  private attempts = new Set<Promise<unknown>>();
+  private readonly attempts = new Map<Promise<boolean>, AbortController>();
   private running = false;
   private looping: Promise<void> = Promise.resolve();
   private nudged = false;
@@ -168,9 +169,9 @@ export class InboxPartition {
     const patience = new Promise<void>((resolve) => {
       cancel = this.parts.clock.schedule(patienceMs, resolve);
     });
-    await Promise.race([Promise.allSettled(this.attempts), patience]);
+    await Promise.race([Promise.allSettled(this.attempts.keys()), patience]);
     cancel();
-    this.lease.abort();
+    this.abortAttempts();
     // A step has the deadline of the store's commands.
     await this.looping;
     await this.sayGoodbye();
@@ -345,8 +346,8 @@ export class InboxPartition {
   /** Everything that is held here is in the store, and whoever serves the partition next finds it there. */
   private forget(): void {
     this.cancelExpiry();
-    this.lease.abort();
-    this.lease = new AbortController();
+    this.abortAttempts();
+    this.lease = {};
     this.token = undefined;
     this.lanes = new Map();
     this.held = new Map();
@@ -358,6 +359,10 @@ export class InboxPartition {
     this.isThrough = false;
     this.readAfter = '';
     this.lastStanding = undefined;
+  }
+
+  private abortAttempts(): void {
+    for (const controller of this.attempts.values()) controller.abort();
   }
 
   // ── what comes in ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -468,11 +473,12 @@ export class InboxPartition {
     const { lease } = this;
     this.parts.slots.run(lane.assistantId, () => {
       if (!this.running || this.lease !== lease) return Promise.resolve(true);
-      const attempt = this.attempt(lane, lease.signal).catch((error: unknown) => {
+      const controller = new AbortController();
+      const attempt = this.attempt(lane, controller.signal).catch((error: unknown) => {
         this.parts.onBug(error);
         return true;
       });
-      this.attempts.add(attempt);
+      this.attempts.set(attempt, controller);
       return attempt.finally(() => this.attempts.delete(attempt));
     });
   }
@@ -483,7 +489,7 @@ export class InboxPartition {
     const entry = lane.queue[0] as InboxEntry;
     const result = await deliver(entry, { number: lane.attempts + 1, signal });
     // Its outcome could not be written; whoever serves the partition now does it again.
-    if (signal.aborted || this.lease.signal !== signal || result === 'aborted') return true;
+    if (signal.aborted || result === 'aborted') return true;
     if (result === 'postponed') {
       this.park(lane, undefined, NO_WEBHOOK_MS);
       return true;
