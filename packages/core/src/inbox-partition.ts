@@ -1,7 +1,16 @@
 import type { Clock, Random } from './clock.js';
 import { DELIVERY_ATTEMPTS, deliveryBackoffMs } from './delivery-backoff.js';
 import type { DeliverySlots } from './delivery-slots.js';
-import type { Inbox, InboxEntry, InboxOutcome, InboxReply, InboxStanding, ParkedEntry, WaitingEntry } from './inbox-port.js';
+import type {
+  FailedDelivery,
+  Inbox,
+  InboxEntry,
+  InboxOutcome,
+  InboxReply,
+  InboxStanding,
+  ParkedEntry,
+  WaitingEntry,
+} from './inbox-port.js';
 import { BackplaneUnavailable } from './ports.js';
 
 /**
@@ -11,16 +20,10 @@ import { BackplaneUnavailable } from './ports.js';
 export type InboxRoute = 'webhook' | 'groups' | 'none';
 
 /** `postponed`: it was not tried, since the assistant has no webhook just now. `aborted`: whether it arrived is not known. */
-export type DeliveryResult =
-  | 'delivered'
-  | 'refused'
-  | 'timeout'
-  | 'unreachable'
-  | 'forbidden'
-  | 'postponed'
-  | 'aborted';
+export type DeliveryResult = FailedDelivery | 'delivered' | 'postponed' | 'aborted';
 
 export interface Attempt {
+  readonly partition: number;
   /** From 1. */
   readonly number: number;
   /** The lease of its partition is gone: another node may be delivering the same. */
@@ -38,7 +41,7 @@ export interface InboxDelivery {
 
 /** What happened, as plain numbers. */
 export interface InboxStats {
-  readonly deliveries: Record<Exclude<DeliveryResult, 'aborted' | 'postponed'>, number>;
+  readonly deliveries: Record<FailedDelivery | 'delivered', number>;
   /** Entries of assistants that have no inbox any more. */
   dropped: number;
   died: number;
@@ -487,7 +490,7 @@ export class InboxPartition {
   private async attempt(lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { deliver, stats } = this.parts;
     const entry = lane.queue[0] as InboxEntry;
-    const result = await deliver(entry, { number: lane.attempts + 1, signal });
+    const result = await deliver(entry, { partition: this.parts.partition, number: lane.attempts + 1, signal });
     // Its outcome could not be written; whoever serves the partition now does it again.
     if (signal.aborted || result === 'aborted') return true;
     if (result === 'postponed') {
@@ -509,7 +512,7 @@ export class InboxPartition {
     return false;
   }
 
-  private failed(lane: Lane, entry: InboxEntry, reason: string): void {
+  private failed(lane: Lane, entry: InboxEntry, reason: FailedDelivery): void {
     const { onNotice, stats, random } = this.parts;
     const attempts = lane.attempts + 1;
     const what = { assistantId: lane.assistantId, dialogId: lane.dialogId, entryId: entry.id, reason };

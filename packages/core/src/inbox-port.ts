@@ -34,6 +34,12 @@ export interface ParkedEntry extends InboxEntry {
   readonly attempts: number;
 }
 
+/**
+ * Why an attempt failed. `refused`: the backend answered otherwise than with 2xx; `forbidden`: its address is not one that may be
+ * connected to.
+ */
+export type FailedDelivery = 'refused' | 'timeout' | 'unreachable' | 'forbidden';
+
 /** What became of an entry. All are idempotent: one that was applied already changes nothing. */
 export type InboxOutcome =
   /** Delivered, or nobody's any more. */
@@ -49,7 +55,7 @@ export type InboxOutcome =
       readonly dueInMs?: number | undefined;
     }
   /** Given up: the first of its dialog's list becomes a dead letter. */
-  | { readonly kind: 'dead'; readonly entry: InboxEntry; readonly attempts: number; readonly reason: string }
+  | { readonly kind: 'dead'; readonly entry: InboxEntry; readonly attempts: number; readonly reason: FailedDelivery }
   /** Read by every consumer group, and waiting for nobody else. */
   | { readonly kind: 'read'; readonly entry: Pick<InboxEntry, 'id' | 'assistantId' | 'dialogId'> };
 
@@ -108,8 +114,8 @@ export interface DeadLetter extends InboxEntry {
   /** `<partition>-<entry id>`; for `replay` and `discard`. */
   readonly letterId: string;
   readonly attempts: number;
-  /** Why the last attempt failed; one of a small fixed set. */
-  readonly reason: string;
+  /** Of the last attempt. */
+  readonly reason: FailedDelivery;
   readonly diedMs: number;
 }
 

@@ -156,7 +156,7 @@ describe('inbox dispatcher', () => {
     expect(node.dispatcher.standing.entries).toBe(0);
   });
 
-  it('stops attempts before its lease can be another node\'s, and delivers again what may not have arrived', async () => {
+  it("stops attempts before its lease can be another node's, and delivers again what may not have arrived", async () => {
     const { clock, cluster, open, write, attempts, answering, notices } = dispatching();
     answering(() => undefined);
     const node = await open();
@@ -267,7 +267,9 @@ describe('inbox dispatcher', () => {
 
 describe('delivery backoff', () => {
   it('doubles its bound up to twenty minutes, and takes less than an hour in all', () => {
-    const longest = Array.from({ length: DELIVERY_ATTEMPTS - 1 }, (_, i) => deliveryBackoffMs(i + 1, { float: () => 1 }));
+    const longest = Array.from({ length: DELIVERY_ATTEMPTS - 1 }, (_, i) =>
+      deliveryBackoffMs(i + 1, { float: () => 1 }),
+    );
     expect(longest.slice(0, 3)).toEqual([2_000, 4_000, 8_000]);
     expect(longest.at(-1)).toBe(1_200_000);
     expect(longest.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(3_600_000);

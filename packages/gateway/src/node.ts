@@ -6,6 +6,7 @@ import {
   ControlMirror,
   Heartbeat,
   Hub,
+  InboxDispatcher,
   type NodeInfo,
   type Random,
   Session,
@@ -34,10 +35,14 @@ import { banForScore } from './control/score-ban.js';
 import { createSessionCloser } from './control/session-closer.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { controlRoutes } from './http/control-routes.js';
+import { deadLetterRoutes } from './http/dead-letter-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
+import { createInboxDelivery } from './inbox/inbox-delivery.js';
+import { createTargetGuard } from './inbox/target-guard.js';
+import { createWebhookSender } from './inbox/webhook-sender.js';
 import { createDrain } from './lifecycle/drain.js';
 import { watchOverload } from './lifecycle/overload-watch.js';
 import { createReadiness } from './lifecycle/readiness.js';
@@ -83,6 +88,8 @@ const ADMIT_DEADLINE_MS = 5_000;
 /** From the head of a public request to its answer: longer than the module lets a body pause. */
 const REQUEST_DEADLINE_MS = 15_000;
 const SETTLE_DEADLINE_MS = 2_000;
+/** How long a stopping node waits for webhooks under way. */
+const INBOX_STOP_MS = 3_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
 export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
@@ -120,6 +127,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     onEntries: (entries) => {
       for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
       closeSessions(entries);
+      for (const entry of entries) if (entry.kind === 'assistant') inbox.reconsider(entry.assistantId);
     },
     onNotice: ({ event, ...details }) => logger[event === 'control_loaded' ? 'info' : 'warn'](details, event),
     onBug,
@@ -146,6 +154,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       if (isRevoked) metrics.revokedConnections(1);
       return isRevoked;
     },
+    hasInbox: (assistantId) => hasInbox(assistantId),
     onBug,
     onReplaced: (connectionId) => {
       backplane.control
@@ -181,6 +190,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     subscriptions: hub.subscriptionCount,
     loopLagMs: lag.p99Ms(),
     draining: state.draining,
+    inbox: inbox.standing,
   });
   const heartbeat = new Heartbeat({
     backplane,
@@ -192,6 +202,24 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       const restored = await hub.reregister();
       await hub.verifyAll();
       logger.info({ restored }, 'registered_again');
+    },
+    onBug,
+  });
+  const webhooks = createWebhookSender({
+    guard: createTargetGuard({ isOn: config.production, allow: config.webhookAllow }),
+    clock,
+    version: parts.version,
+  });
+  const inbox = new InboxDispatcher({
+    ...createInboxDelivery({ control, directory: backplane.directory, sender: webhooks }),
+    inbox: backplane.inbox,
+    incarnation,
+    nodes: () => heartbeat.nodes,
+    clock,
+    random,
+    leaseTtlMs: config.node.ttlMs,
+    onNotice: ({ event, ...details }) => {
+      logger[event === 'inbox_delivery_failed' ? 'info' : 'warn'](details, event);
     },
     onBug,
   });
@@ -211,6 +239,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     latencies: backplane.latencies,
     deniedAddresses: () => gatekeeper.guard.denials.size,
     control,
+    inbox,
   });
   const gatekeeper = createGatekeeper({
     config,
@@ -229,12 +258,25 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   stops.add('gatekeeper', () => gatekeeper.stop());
 
   const { directory } = backplane;
+  const hasInbox = (assistantId: string): boolean => control.assistant(assistantId)?.inbox === true;
   const limitsOf = (assistantId: string | undefined): AssistantLimits =>
     limitsFor(config, assistantId === undefined ? undefined : control.assistant(assistantId)?.limits);
   const internalApp = uws.App();
   const routes = [
-    ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
-    ...assistantRoutes(backplane),
+    ...dialogRoutes({
+      backplane,
+      hub,
+      directory: config.directory,
+      newId: randomUUID,
+      // The mirror may be a moment behind a record that was just put.
+      hasInbox: async (assistantId) =>
+        hasInbox(assistantId) || (await directory.assistant(assistantId))?.inbox === true,
+    }),
+    ...assistantRoutes(backplane, config.production),
+    ...deadLetterRoutes({
+      inbox: backplane.inbox,
+      onAction: ({ event, ...details }) => logger.info(details, event),
+    }),
     ...tokenRoutes(auth.minter),
     ...controlRoutes({
       control: backplane.control,
@@ -314,12 +356,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       // The mirror may be a moment behind a record that was just put.
       assistant: (assistantId) => control.assistant(assistantId) ?? directory.assistant(assistantId),
       dialog: (dialogId) => directory.dialog(dialogId),
-      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
+      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode, hasInbox(owner.assistantId)),
       authorize: (picked, request) => authorize(picked, request, admission),
       isRevoked: (claims) => control.isRevoked(subjectOfClaims(claims)),
       isVisitorRevoked: (visitor) => control.isVisitorRevoked(visitor),
       limits: gatekeeper.sessions,
       windowOf: (assistantId) => limitsOf(assistantId).messages,
+      hasInbox,
       onForeignOrigin,
       events: {
         ...entry,
@@ -355,6 +398,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       await Promise.race([hub.settled(), new Promise<void>((resolve) => clock.schedule(SETTLE_DEADLINE_MS, resolve))]);
       await heartbeat.stop();
     });
+    stops.add('webhooks', () => webhooks.close());
+    inbox.start();
+    stops.add('inbox', () => inbox.stop(INBOX_STOP_MS));
     const open = await listen(publicApp, config.listen.public.host, config.listen.public.port);
     stops.add('public_listener', () => {
       publicApp.close();
@@ -387,6 +433,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       hurry: leave.hurry,
       kill: () => {
         heartbeat.abandon();
+        inbox.abandon();
+        webhooks.close();
         // First the hub, so that the sockets that end below unregister nothing.
         hub.stop();
         control.stop();

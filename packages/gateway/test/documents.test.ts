@@ -7,6 +7,7 @@ import { GENERATED_TABLES, withTable } from '../src/docs/generated-tables.js';
 import { assistantRoutes } from '../src/http/assistant-routes.js';
 import { asyncApiDocument } from '../src/http/asyncapi.js';
 import { controlRoutes } from '../src/http/control-routes.js';
+import { deadLetterRoutes } from '../src/http/dead-letter-routes.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
 import { nodeRoutes } from '../src/http/node-routes.js';
@@ -28,7 +29,8 @@ it.each(GENERATED_TABLES)(
 const nothing = {} as never;
 const served = [
   ...dialogRoutes(nothing),
-  ...assistantRoutes(nothing),
+  ...assistantRoutes(nothing, false),
+  ...deadLetterRoutes(nothing),
   ...tokenRoutes(nothing),
   ...controlRoutes(nothing),
   ...nodeRoutes(nothing),

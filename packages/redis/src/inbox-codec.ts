@@ -1,4 +1,4 @@
-import type { DeadLetter, InboxReply, InboxStanding, ParkedEntry, WaitingEntry } from '@replyx/core';
+import type { DeadLetter, FailedDelivery, InboxReply, InboxStanding, ParkedEntry, WaitingEntry } from '@replyx/core';
 
 /** Replies of the inbox's scripts. What they are made of says `inbox-exchange.lua`. */
 
@@ -64,7 +64,7 @@ export const decodeReply = (reply: readonly unknown[]): InboxReply => {
   }
 };
 
-const LETTER = /^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^]*)$/;
+const LETTER = /^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([\s\S]*)$/;
 
 export const decodeLetter = (partition: number, id: string, letter: string): DeadLetter => {
   const [, assistantId = '', dialogId = '', attempts, reason = '', diedMs, replayOf = '', body = ''] =
@@ -77,7 +77,7 @@ export const decodeLetter = (partition: number, id: string, letter: string): Dea
     body,
     ...(replayOf === '' ? {} : { replayOf }),
     attempts: Number(attempts),
-    reason,
+    reason: reason as FailedDelivery,
     diedMs: Number(diedMs),
   };
 };

@@ -1,7 +1,7 @@
 import {
+  DEAD_LETTER_TTL_MS,
   type DeadLetter,
   type DeadLetterQuery,
-  DEAD_LETTER_TTL_MS,
   type Inbox,
   type InboxExchange,
   type InboxOutcome,

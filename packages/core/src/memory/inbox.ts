@@ -1,8 +1,8 @@
 import {
   compareInboxIds,
+  DEAD_LETTER_TTL_MS,
   type DeadLetter,
   type DeadLetterQuery,
-  DEAD_LETTER_TTL_MS,
   EVENTS_BOUND_FACTOR,
   type Inbox,
   type InboxAddress,

@@ -275,8 +275,12 @@ export const SETTINGS = {
   WS_INBOX_MAX: integer(
     10_000,
     [1, 10_000_000],
-    'Entries of one assistant that wait in one partition of the inbox.',
-    later,
+    'Entries of one assistant that wait in one partition of the inbox; from there its visitors get `unavailable`.',
+  ),
+  WS_WEBHOOK_ALLOW: list(
+    'network',
+    'none',
+    'Networks to which webhooks may lead in production although they are not of the public internet.',
   ),
   WS_DRAIN_WAIT_SECONDS: integer(5, [0, 3600], 'How long a leaving node still accepts after it reports not ready.'),
   WS_DRAIN_SPREAD_SECONDS: integer(

@@ -219,7 +219,7 @@ export const describeInboxContract = (name: string, makeWorld: MakeWorld): void 
       expect(bodyOf(at(entries, 1))).toMatchObject({ reason: 'deleted' });
     });
 
-    test("is told when a visitor comes and goes, not of each connection, and of nobody else", async () => {
+    test('is told when a visitor comes and goes, not of each connection, and of nobody else', async () => {
       await beat(a, b, a);
       await a.roster.register(joining('one'));
       await b.roster.register(joining('two'));
