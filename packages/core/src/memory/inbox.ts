@@ -42,7 +42,22 @@ const partitionOf = (dialogId: string): number => {
 export type InboxEvent =
   | { readonly kind: 'opened' }
   | { readonly kind: 'closed'; readonly reason: 'closed' | 'deleted' }
-  | { readonly kind: 'user_connected' | 'user_disconnected'; readonly user: Member };
+  | { readonly kind: 'user_connected' | 'user_disconnected'; readonly user: Member }
+  /** `fields` as the JSON of the entry names them. */
+  | { readonly kind: 'handoff'; readonly fields: Readonly<Record<string, unknown>> };
+
+const fieldsOf = (event: InboxEvent): Readonly<Record<string, unknown>> => {
+  switch (event.kind) {
+    case 'opened':
+      return {};
+    case 'closed':
+      return { reason: event.reason };
+    case 'handoff':
+      return event.fields;
+    default:
+      return { user: { role: event.user.role, id: event.user.id, name: event.user.name } };
+  }
+};
 
 /** What the other ports append. */
 export class MemoryInboxWriter {
@@ -75,13 +90,7 @@ export class MemoryInboxWriter {
       dropped.set(assistantId, (dropped.get(assistantId) ?? 0) + 1);
       return;
     }
-    const more =
-      event.kind === 'closed'
-        ? `"reason":"${event.reason}"`
-        : event.kind === 'opened'
-          ? ''
-          : `"user":${JSON.stringify({ role: event.user.role, id: event.user.id, name: event.user.name })}`;
-    this.#append(dialogId, address, more, event.kind);
+    this.#append(dialogId, address, JSON.stringify(fieldsOf(event)).slice(1, -1), event.kind);
   }
 
   #partition(dialogId: string): InboxPartition {
