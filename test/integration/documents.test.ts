@@ -134,6 +134,8 @@ const checkFrames = (kind: Kind, client: TestClient): void => {
 
 const pathOf = ({ path }: Operation, id: string, lockId = id): string =>
   path.replace('{lock_id}', lockId).replace(/\{\w+\}/g, id);
+/** An id that the operation could know: that of a dead letter says where it is. */
+const idOf = ({ path }: Operation): string => (path.includes('dead-letters') ? '0-1-0' : 'd');
 const isSocket = ({ path }: Operation): boolean => SOCKET.test(path);
 const isPublic = ({ path }: Operation): boolean => PUBLIC.test(path);
 const isInternal = (operation: Operation): boolean => !isSocket(operation) && !isPublic(operation);
@@ -224,6 +226,27 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     await Promise.all([visitor.close(), operator.close()]);
   });
 
+  it('where webhooks did not take everything', async () => {
+    const webhook = { url: 'http://127.0.0.1:9/hook', secret: 's'.repeat(32), previous_secret: 'p'.repeat(32) };
+    await expectAll([
+      [200, 'put', '/v1/assistants/hooked', { tenant: 't', inbox: true, webhook }],
+      [200, 'get', '/v1/assistants/hooked'],
+    ]);
+    const { redis } = world;
+    for (const id of ['1-0', '2-0', '3-0']) {
+      const body = JSON.stringify({ kind: 'opened', assistant_id: 'a', tenant: 't', dialog_id: 'd', time: 1 });
+      const diedMs = Date.now();
+      await redis?.cli('ZADD', 'rx:{p000}:inbox:dead', diedMs, id);
+      await redis?.cli('HSET', 'rx:{p000}:inbox:letters', id, `a\nd\n12\ntimeout\n${diedMs}\n\n${body}`);
+    }
+    await expectAll([
+      [200, 'get', '/v1/dead-letters'],
+      [200, 'get', '/v1/dead-letters?assistant_id=a&limit=1'],
+      [202, 'post', '/v1/dead-letters/0-1-0/replay'],
+      [204, 'delete', '/v1/dead-letters/0-2-0'],
+    ]);
+  });
+
   it('where the state contradicts', async () => {
     await expectAll([
       [409, 'post', '/v1/dialogs/api/messages', { id: '1', sender: BOT, text: 'Other', fence: 5 }],
@@ -267,6 +290,7 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     ['post', '/v1/dialogs/api/lock', { owner: 'w', ttl_ms: 1_000, wait_ms: 30_001 }],
     ['put', `/v1/dialogs/api/lock/${LOCK_ID}`, { ttl_ms: 3_600_001 }],
     ['put', '/v1/assistants/a', { tenant: 't', limits: { other: 1 } }],
+    ['put', '/v1/assistants/a', { tenant: 't', inbox: true, webhook: { url: 'https://a.example', secret: 'short' } }],
     ['post', '/v1/revocations', {}],
     ['post', '/v1/revocations', { jti: 'a', sub: 'b' }],
     ['post', '/v1/revocations', { sub: 'b', issued_before: 1_767_225_600_000 }],
@@ -288,6 +312,7 @@ describe('the internal listener answers as its OpenAPI document says', () => {
       [400, 'get', '/v1/dialogs/api/messages?before=1&after=1'],
       [400, 'get', '/v1/revocations?limit=0'],
       [400, 'get', '/v1/bans?after=x'],
+      [400, 'get', '/v1/dead-letters?limit=0'],
       [400, 'post', '/v1/bans', { network: '0.0.0.0/0', ttl_seconds: 60 }],
     ]);
     for (const operation of http.operations.filter((one) => isInternal(one) && one.path.includes('{'))) {
@@ -573,7 +598,8 @@ describe('trouble', () => {
     const affected = http.operations.filter(({ answers }) => answers.includes('503 unavailable')).filter(isInternal);
     await Promise.all(
       affected.map(async (operation) => {
-        const { status } = await call(operation.method, pathOf(operation, 'd', LOCK_ID), BODIES[operation.id]);
+        const path = pathOf(operation, idOf(operation), LOCK_ID);
+        const { status } = await call(operation.method, path, BODIES[operation.id]);
         expect([operation.id, status]).toEqual([operation.id, 503]);
       }),
     );

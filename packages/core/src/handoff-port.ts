@@ -1,4 +1,5 @@
 import type { HandoffState } from '@replyx/protocol';
+import type { InboxAddress } from './inbox-port.js';
 import type { Member, PublicationSender } from './ports.js';
 
 export type HandoffAction = 'request' | 'cancel' | 'take' | 'release';
@@ -21,6 +22,8 @@ export interface HandoffRequest {
   readonly minimumFence?: number | undefined;
   /** True where a dialog without a directory record is refused with `not_found`. */
   readonly mustExist: boolean;
+  /** Whose inbox is told of a change: the dialog's assistant, where it has one. */
+  readonly inbox?: InboxAddress | undefined;
 }
 
 /** The state of a handoff, as stored. */

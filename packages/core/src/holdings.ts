@@ -1,7 +1,8 @@
 import { type Lease, type LeaseResult, type LeaseScope, leaseKeyOfUser } from './guard-ports.js';
+import type { InboxAddress } from './inbox-port.js';
 import type { Backplane, RegisterRequest, RegisterResult } from './ports.js';
 import type { Retry } from './retry.js';
-import type { Session } from './session.js';
+import type { Identity, Session } from './session.js';
 
 /** What a connection takes of what the cluster limits. */
 export interface JoinPlaces {
@@ -22,6 +23,8 @@ export interface HoldingsParts {
   readonly backplane: Pick<Backplane, 'roster' | 'leases'>;
   readonly retry: Retry;
   readonly isRunning: () => boolean;
+  /** The inbox that is told of who comes and goes; `undefined` where none is. */
+  readonly inboxOf: (identity: Identity) => InboxAddress | undefined;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -40,12 +43,13 @@ export class Holdings {
 
   async register(
     session: Session,
-    request: Omit<RegisterRequest, 'dialogId' | 'connectionId' | 'member'>,
+    request: Omit<RegisterRequest, 'dialogId' | 'connectionId' | 'member' | 'inbox'>,
   ): Promise<RegisterResult> {
     const { dialogId, connectionId, member } = session.identity;
     session.wasRegistered = true;
     try {
-      return await this.parts.backplane.roster.register({ ...request, dialogId, connectionId, member });
+      const inbox = this.parts.inboxOf(session.identity);
+      return await this.parts.backplane.roster.register({ ...request, dialogId, connectionId, member, inbox });
     } finally {
       // The socket may have ended meanwhile, before there was anything to unregister.
       if (session.isClosed) this.unregister(session);
@@ -93,11 +97,12 @@ export class Holdings {
     if (joined.length === 0) return 0;
     try {
       return await this.parts.backplane.roster.renew(
-        joined.map(({ identity: { dialogId, connectionId, member }, clientId }) => ({
-          dialogId,
-          connectionId,
-          member,
+        joined.map(({ identity, clientId }) => ({
+          dialogId: identity.dialogId,
+          connectionId: identity.connectionId,
+          member: identity.member,
           clientId,
+          inbox: this.parts.inboxOf(identity),
         })),
       );
     } finally {

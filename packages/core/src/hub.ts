@@ -10,6 +10,7 @@ import { createHandoffDesk, type HandoffDesk, type RaiseFence } from './handoff-
 import type { HandoffResult } from './handoff-port.js';
 import { boundPage } from './history-page.js';
 import { Holdings } from './holdings.js';
+import type { InboxAddress } from './inbox-port.js';
 import { Joining, type JoinRequest } from './joining.js';
 import {
   type Backplane,
@@ -63,6 +64,8 @@ export interface HubParts {
   readonly onBadFrames: (identity: Identity) => void;
   /** Raises what else gives fences for a dialog; absent where nothing does. */
   readonly raiseFence?: RaiseFence | undefined;
+  /** Whether an assistant has an inbox; by default none has. */
+  readonly hasInbox?: ((assistantId: string) => boolean) | undefined;
   /** A session has ended; its `closedWith` says by whom. */
   readonly onLeft: (session: Session) => void;
 }
@@ -123,7 +126,13 @@ export class Hub implements SessionHost, FanoutListener {
       },
       onBug,
     };
-    this.holdings = new Holdings({ backplane, retry: this.retry, isRunning: () => this.running, onBug });
+    this.holdings = new Holdings({
+      backplane,
+      retry: this.retry,
+      isRunning: () => this.running,
+      inboxOf: (identity) => this.inboxOf(identity),
+      onBug,
+    });
     this.joining = new Joining({
       log: backplane.log,
       holdings: this.holdings,
@@ -433,7 +442,19 @@ export class Hub implements SessionHost, FanoutListener {
       known: this.feed(dialogId, track)?.known,
       window: session.messageWindow ?? { limit, windowMs },
       mustExist: false,
+      inbox: track === 'main' ? this.inboxOf(session.identity)?.assistantId : undefined,
     });
+  }
+
+  /** What visitors do goes to their assistant's inbox. */
+  private inboxOf({ member, tenant, assistantId }: Identity): InboxAddress | undefined {
+    return member.role === 'user' ? this.inboxAt(tenant, assistantId) : undefined;
+  }
+
+  /** The inbox of an assistant, where it has one. */
+  inboxAt(tenant: string, assistantId: string | undefined): InboxAddress | undefined {
+    if (assistantId === undefined || this.parts.hasInbox?.(assistantId) !== true) return undefined;
+    return { tenant, assistantId };
   }
 
   /** For callers without a session; `known` is added where this node holds the dialog. */
@@ -494,7 +515,8 @@ export class Hub implements SessionHost, FanoutListener {
     const { dialogId, member } = session.identity;
     const operator = action === 'take' ? member : undefined;
     const sender = { role: member.role, id: member.id };
-    return this.handoffs.act({ dialogId, action, id, sender, operator, mustExist: false });
+    const inbox = this.inboxAt(session.identity.tenant, session.dialogAssistantId);
+    return this.handoffs.act({ dialogId, action, id, sender, operator, mustExist: false, inbox });
   }
 
   refresh(session: Session, token: string): Promise<RefreshVerdict> {

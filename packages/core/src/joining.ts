@@ -95,6 +95,7 @@ export class Joining {
     resume: ResumePoints,
   ): Promise<void> {
     session.wrote ||= registered.wrote;
+    session.dialogAssistantId = registered.dialog.assistantId;
     const { dialog } = session;
     if (dialog !== undefined) dialog.handoffVersion = Math.max(dialog.handoffVersion, registered.handoff.version);
     // The channel was followed before: what is not open by the roster's answer, and not here either, has not begun.

@@ -2,6 +2,7 @@ import type { CloseName, Position, SenderRole, Track } from '@replyx/protocol';
 import type { Control } from './control-port.js';
 import type { Leases, Limiter } from './guard-ports.js';
 import type { Handoffs, StoredHandoff } from './handoff-port.js';
+import type { Inbox, InboxAddress, InboxStanding } from './inbox-port.js';
 import type { Latencies } from './latencies.js';
 import type { Streams } from './stream-port.js';
 
@@ -56,12 +57,15 @@ export interface PublishRequest {
   readonly windowMs: number;
   /** True where a dialog without a directory record is refused with `not_found`. */
   readonly mustExist: boolean;
+  /** The dialog's assistant, for a visitor's message where that assistant has an inbox: the message goes there too. */
+  readonly inbox?: string | undefined;
 }
 
 export type PublishResult =
   | { readonly status: 'appended' | 'duplicate'; readonly epoch: string; readonly offset: number }
   | { readonly status: 'rate_limited'; readonly retryAfterMs: number }
-  | { readonly status: 'conflict' | 'stale_fence' | 'closed' | 'not_found' };
+  /** `inbox_full`: the assistant's inbox holds as much as it may of what its backend has not acknowledged. */
+  | { readonly status: 'conflict' | 'stale_fence' | 'closed' | 'not_found' | 'inbox_full' };
 
 export interface ReadRequest extends TrackRef {
   /** Highest position that this node has seen of the track; the same epoch with a smaller stored offset mints. */
@@ -174,12 +178,23 @@ export interface Fanout {
 
 // ── Directory: assistants and dialogs that are known ────────────────────────────────────────────────────────────────
 
+/** Where an assistant's inbox is posted to. */
+export interface Webhook {
+  readonly url: string;
+  /** Signs every delivery; never shown or logged. */
+  readonly secret: string;
+  /** Signs as well, while the receiver learns the new secret. */
+  readonly previousSecret?: string | undefined;
+}
+
 export interface AssistantRecord {
   readonly tenant: string;
   readonly active: boolean;
   readonly allowedDomains: readonly string[];
   readonly widgetVersion: number;
   readonly inbox: boolean;
+  /** Where its inbox is delivered to; without it the inbox waits for consumer groups. */
+  readonly webhook?: Webhook | undefined;
   /** Overrides as the API's body names them. */
   readonly limits?: Readonly<Record<string, number>> | undefined;
 }
@@ -209,16 +224,27 @@ export interface Directory {
   /** Resolves whether it was there. */
   deleteAssistant(assistantId: string): Promise<boolean>;
   dialog(dialogId: string): Promise<DialogRecord | undefined>;
-  /** Replaces the record; a record that is put has no lifetime. `conflict`: the dialog belongs to another tenant. */
-  putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'>;
+  /**
+   * Replaces the record; a record that is put has no lifetime. `conflict`: the dialog belongs to another tenant. `hasInbox`: the
+   * record's assistant has an inbox, which is told when the dialog opens or closes by it.
+   */
+  putDialog(dialogId: string, record: DialogRecord, hasInbox?: boolean): Promise<'stored' | 'conflict'>;
   /**
    * Opens a dialog for its visitor in one atomic step. `make`: an unknown one is made, to live as long as its history and an hour
    * while that is empty, and what its record leaves open is fixed by the owner. `keep`: it stays `unknown`, and only the visitor
-   * is fixed. The rule is the one by which a connection registers.
+   * is fixed. The rule is the one by which a connection registers. `hasInbox`: the assistant's inbox is told of a dialog that is made.
    */
-  openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult>;
-  /** Deletes the record and erases the dialog whole, telling its nodes. Resolves whether anything was there. */
-  deleteDialog(dialogId: string): Promise<boolean>;
+  openDialog(
+    dialogId: string,
+    owner: DialogOwner,
+    mode: 'make' | 'keep',
+    hasInbox?: boolean,
+  ): Promise<OpenDialogResult>;
+  /**
+   * Deletes the record and erases the dialog whole, telling its nodes. Resolves whether anything was there. `inboxOf`: an assistant
+   * that has an inbox; where the dialog is its own and open, the inbox is told that it closed.
+   */
+  deleteDialog(dialogId: string, inboxOf?: string): Promise<boolean>;
 }
 
 // ── Roster: who is connected to a dialog, what they have read ───────────────────────────────────────────────────────
@@ -276,6 +302,8 @@ export interface RegisterRequest {
   readonly limit?: number | undefined;
   /** `replace`: at the limit the member's own oldest connection gives way; where it has none, it is refused all the same. */
   readonly atLimit?: 'refuse' | 'replace' | undefined;
+  /** Of a visitor whose assistant has an inbox: it is told when the visitor comes, and when the last connection goes. */
+  readonly inbox?: InboxAddress | undefined;
 }
 
 export type RegisterResult =
@@ -331,6 +359,7 @@ export interface RegisteredConnection {
   readonly connectionId: string;
   readonly member: Member;
   readonly clientId?: string | undefined;
+  readonly inbox?: InboxAddress | undefined;
 }
 
 export interface RosterConnection extends RegisteredConnection {
@@ -358,6 +387,8 @@ export interface NodeInfo {
   /** Event-loop lag in milliseconds, p99 of the last interval. */
   readonly loopLagMs: number;
   readonly draining: boolean;
+  /** What waits in the partitions of the inbox that this node serves. */
+  readonly inbox?: InboxStanding | undefined;
 }
 
 export interface BeatResult {
@@ -397,6 +428,7 @@ export interface Backplane {
   readonly leases: Leases;
   readonly handoffs: Handoffs;
   readonly streams: Streams;
+  readonly inbox: Inbox;
   health(): BackplaneHealth;
   /** Safe to call twice. */
   close(): Promise<void>;
@@ -418,4 +450,8 @@ export interface BackplaneOptions {
   readonly leaseTtlMs: number;
   /** An answer that is not written on for longer is over; default `BOUNDS.streamIdleMs`. */
   readonly streamIdleMs?: number | undefined;
+  /** Entries of one assistant that may wait in one partition of the inbox; default 10000. */
+  readonly inboxMax?: number | undefined;
 }
+
+export const DEFAULT_INBOX_MAX = 10_000;

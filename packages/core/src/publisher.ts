@@ -19,6 +19,8 @@ export interface Publication {
   readonly fence?: number | undefined;
   readonly window: { readonly limit: number; readonly windowMs: number };
   readonly mustExist: boolean;
+  /** See `PublishRequest.inbox`. */
+  readonly inbox?: string | undefined;
 }
 
 interface Pending {
@@ -137,7 +139,7 @@ export class Publisher {
   }
 
   private async send(publication: Publication, request: number): Promise<PublishResult> {
-    const { dialogId, track, scope, sender, content, known, fence, window, mustExist } = publication;
+    const { dialogId, track, scope, sender, content, known, fence, window, mustExist, inbox } = publication;
     try {
       const result = await this.log.publish({
         dialogId,
@@ -152,6 +154,7 @@ export class Publisher {
         windowLimit: window.limit,
         windowMs: window.windowMs,
         mustExist,
+        inbox,
       });
       this.stats.publishes[result.status] += 1;
       return result;
@@ -170,6 +173,9 @@ export class Publisher {
         return;
       case 'rate_limited':
         session.error('rate_limited', id, undefined, coarseWait(result.retryAfterMs, this.random));
+        return;
+      case 'inbox_full':
+        session.error('unavailable', id);
         return;
       default:
         session.error(result.status, id);

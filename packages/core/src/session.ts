@@ -167,6 +167,8 @@ export class Session implements Timed, Turned {
   private readonly transport: Transport;
   /** `connected` was written. */
   hasJoined = false;
+  /** Whose dialog it is, as the directory says. */
+  dialogAssistantId: string | undefined;
   private badFrames = 0;
   private phase: 'joining' | 'joined' | 'closing' | 'closed' = 'joining';
   private frames: SlidingCounter | undefined;

@@ -13,6 +13,7 @@ export const PUBLISH_RESULTS = [
   'stale_fence',
   'closed',
   'not_found',
+  'inbox_full',
   'unavailable',
 ] as const;
 

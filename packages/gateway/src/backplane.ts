@@ -15,6 +15,7 @@ export const backplaneOptions = (config: GatewayConfig, incarnation: string): Ba
   idempotencyTtlMs: config.idempotencyTtlMs,
   nodeTtlMs: config.node.ttlMs,
   leaseTtlMs: config.connections.maxAgeMs,
+  inboxMax: config.inboxMax,
 });
 
 /** What happens at every start and after every trouble that is over. */

@@ -7,6 +7,7 @@ import {
   dialogLockName,
   Heartbeat,
   Hub,
+  InboxDispatcher,
   type Locks,
   type NodeInfo,
   type Random,
@@ -36,6 +37,7 @@ import { banForScore } from './control/score-ban.js';
 import { createSessionCloser } from './control/session-closer.js';
 import { assistantRoutes } from './http/assistant-routes.js';
 import { controlRoutes } from './http/control-routes.js';
+import { deadLetterRoutes } from './http/dead-letter-routes.js';
 import { dialogRoutes } from './http/dialog-routes.js';
 import { documentRoutes } from './http/document-routes.js';
 import { handoffRoutes } from './http/handoff-routes.js';
@@ -43,6 +45,9 @@ import { lockRoutes } from './http/lock-routes.js';
 import { nodeRoutes } from './http/node-routes.js';
 import { streamRoutes } from './http/stream-routes.js';
 import { tokenRoutes } from './http/token-routes.js';
+import { createInboxDelivery } from './inbox/inbox-delivery.js';
+import { createTargetGuard } from './inbox/target-guard.js';
+import { createWebhookSender } from './inbox/webhook-sender.js';
 import { createDrain } from './lifecycle/drain.js';
 import { watchOverload } from './lifecycle/overload-watch.js';
 import { createReadiness } from './lifecycle/readiness.js';
@@ -92,6 +97,8 @@ const ADMIT_DEADLINE_MS = 5_000;
 /** From the head of a public request to its answer: longer than the module lets a body pause. */
 const REQUEST_DEADLINE_MS = 15_000;
 const SETTLE_DEADLINE_MS = 2_000;
+/** How long a stopping node waits for webhooks under way. */
+const INBOX_STOP_MS = 3_000;
 
 /** The composition root: wires one node by hand, starts it, and resolves when it accepts. Rejects with `PortTaken`. */
 export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
@@ -134,6 +141,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
       closeSessions(entries);
       if (entries.some((entry) => entry.kind === 'drain' && entry.nodeId === config.node.id)) askToDrain();
+      for (const entry of entries) if (entry.kind === 'assistant') inbox.reconsider(entry.assistantId);
     },
     onNotice: ({ event, ...details }) => logger[event === 'control_loaded' ? 'info' : 'warn'](details, event),
     onBug,
@@ -160,6 +168,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       if (isRevoked) metrics.revokedConnections(1);
       return isRevoked;
     },
+    hasInbox: (assistantId) => hasInbox(assistantId),
     onBug,
     raiseFence: async (dialogId, atLeast) => {
       const next = await locks.nextFence(dialogLockName(dialogId), atLeast);
@@ -208,6 +217,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     subscriptions: hub.subscriptionCount,
     loopLagMs: lag.p99Ms(),
     draining: state.draining,
+    inbox: inbox.standing,
   });
   const heartbeat = new Heartbeat({
     backplane,
@@ -219,6 +229,24 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       const restored = await hub.reregister();
       await hub.verifyAll();
       logger.info({ restored }, 'registered_again');
+    },
+    onBug,
+  });
+  const webhooks = createWebhookSender({
+    guard: createTargetGuard({ isOn: config.production, allow: config.webhookAllow }),
+    clock,
+    version: parts.version,
+  });
+  const inbox = new InboxDispatcher({
+    ...createInboxDelivery({ control, directory: backplane.directory, sender: webhooks }),
+    inbox: backplane.inbox,
+    incarnation,
+    nodes: () => heartbeat.nodes,
+    clock,
+    random,
+    leaseTtlMs: config.node.ttlMs,
+    onNotice: ({ event, ...details }) => {
+      logger[event === 'inbox_delivery_failed' ? 'info' : 'warn'](details, event);
     },
     onBug,
   });
@@ -238,6 +266,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     latencies: backplane.latencies,
     deniedAddresses: () => gatekeeper.guard.denials.size,
     control,
+    inbox,
   });
   const gatekeeper = createGatekeeper({
     config,
@@ -257,11 +286,20 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   stops.add('gatekeeper', () => gatekeeper.stop());
 
   const { directory } = backplane;
+  const hasInbox = (assistantId: string): boolean => control.assistant(assistantId)?.inbox === true;
   const limitsOf = (assistantId: string | undefined): AssistantLimits =>
     limitsFor(config, assistantId === undefined ? undefined : control.assistant(assistantId)?.limits);
   const internalApp = uws.App();
   const routes = [
-    ...dialogRoutes({ backplane, hub, directory: config.directory, newId: randomUUID }),
+    ...dialogRoutes({
+      backplane,
+      hub,
+      directory: config.directory,
+      newId: randomUUID,
+      // The mirror may be a moment behind a record that was just put.
+      hasInbox: async (assistantId) =>
+        hasInbox(assistantId) || (await directory.assistant(assistantId))?.inbox === true,
+    }),
     ...lockRoutes({ backplane, locks, directory: config.directory, clock }),
     ...handoffRoutes({
       handoffs: backplane.handoffs,
@@ -270,7 +308,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       directory: config.directory,
     }),
     ...streamRoutes({ streams: backplane.streams, hub, directory: config.directory, newId: randomUUID }),
-    ...assistantRoutes(backplane),
+    ...assistantRoutes(backplane, config.production),
+    ...deadLetterRoutes({
+      inbox: backplane.inbox,
+      onAction: ({ event, ...details }) => logger.info(details, event),
+    }),
     ...tokenRoutes(auth.minter),
     ...controlRoutes({
       control: backplane.control,
@@ -354,12 +396,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
         return isTheirs ? held : directory.assistant(assistantId);
       },
       dialog: (dialogId) => directory.dialog(dialogId),
-      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode),
+      openDialog: (dialogId, owner, mode) => directory.openDialog(dialogId, owner, mode, hasInbox(owner.assistantId)),
       authorize: (picked, request) => authorize(picked, request, admission),
       isRevoked: (claims) => control.isRevoked(subjectOfClaims(claims)),
       isVisitorRevoked: (visitor) => control.isVisitorRevoked(visitor),
       limits: gatekeeper.sessions,
       windowOf: (assistantId) => limitsOf(assistantId).messages,
+      hasInbox,
       onForeignOrigin,
       onRefused: gatekeeper.onRefused,
       events: {
@@ -401,6 +444,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       cancel();
       await heartbeat.stop();
     });
+    stops.add('webhooks', () => webhooks.close());
+    inbox.start();
+    stops.add('inbox', () => inbox.stop(INBOX_STOP_MS));
     const open = await listen(publicApp, config.listen.public.host, config.listen.public.port);
     stops.add('public_listener', () => {
       publicApp.close();
@@ -434,6 +480,8 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       hurry: leave.hurry,
       kill: () => {
         heartbeat.abandon();
+        inbox.abandon();
+        webhooks.close();
         // First the hub, so that the sockets that end below unregister nothing.
         hub.stop();
         control.stop();

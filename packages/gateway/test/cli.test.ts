@@ -152,15 +152,13 @@ describe('check-config', () => {
       PORT: 'x',
       WS_FOO: '1',
       WS_SERVICE_HOST: '1',
-      WS_INBOX_MAX: '5',
     });
     expect(code).toBe(1);
     expect(out.trimEnd().split('\n')).toEqual([
       'error    PORT must be a whole number from 0 to 65535, not "x"',
       'error    WS_FOO is not known',
       'error    WS_SERVICE_HOST is not known',
-      'warning  WS_INBOX_MAX is not enforced yet',
-      'The configuration is not valid (3 errors, 1 warning).',
+      'The configuration is not valid (3 errors, 0 warnings).',
     ]);
   });
 

@@ -74,6 +74,7 @@ describe('an empty environment', () => {
       idempotencyTtlMs: 600_000,
       outboxMaxBytes: 1_048_576,
       inboxMax: 10_000,
+      webhookAllow: [],
       drain: { waitMs: 5000, spreadMs: 15_000, graceMs: 28_000 },
     });
     expect(config.redis).toBeUndefined();

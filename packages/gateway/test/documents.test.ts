@@ -7,6 +7,7 @@ import { GENERATED_TABLES, withTable } from '../src/docs/generated-tables.js';
 import { assistantRoutes } from '../src/http/assistant-routes.js';
 import { asyncApiDocument } from '../src/http/asyncapi.js';
 import { controlRoutes } from '../src/http/control-routes.js';
+import { deadLetterRoutes } from '../src/http/dead-letter-routes.js';
 import { dialogRoutes } from '../src/http/dialog-routes.js';
 import { documentRoutes } from '../src/http/document-routes.js';
 import { handoffRoutes } from '../src/http/handoff-routes.js';
@@ -34,7 +35,8 @@ const served = [
   ...lockRoutes(nothing),
   ...handoffRoutes(nothing),
   ...streamRoutes(nothing),
-  ...assistantRoutes(nothing),
+  ...assistantRoutes(nothing, false),
+  ...deadLetterRoutes(nothing),
   ...tokenRoutes(nothing),
   ...controlRoutes(nothing),
   ...nodeRoutes(nothing),

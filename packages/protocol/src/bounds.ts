@@ -32,6 +32,13 @@ export const BOUNDS = {
   /** Entries of one page of revocations or bans. */
   controlPage: 1_000,
   controlPageDefault: 100,
+  /** Dead letters of one page. */
+  deadLetterPage: 100,
+  deadLetterPageDefault: 50,
+  webhookUrlChars: 2_048,
+  webhookSecretChars: 256,
+  /** As few characters of a webhook's secret are guessed. */
+  webhookSecretMinChars: 32,
   apiBodyBytes: 262_144,
   /** Bytes of the body of a session exchange, and of a message sent without a socket. */
   sessionBodyBytes: 16_384,

@@ -1,4 +1,4 @@
-import { type Backplane, type BackplaneHealth, BackplaneUnavailable, Latencies } from '@replyx/core';
+import { type Backplane, type BackplaneHealth, BackplaneUnavailable, DEFAULT_INBOX_MAX, Latencies } from '@replyx/core';
 import { BOUNDS } from '@replyx/protocol';
 import { ClusterTopology } from './cluster.js';
 import { withDeadline } from './deadline.js';
@@ -8,6 +8,7 @@ import { RedisControl } from './redis-control.js';
 import { RedisDirectory } from './redis-directory.js';
 import { RedisFanout } from './redis-fanout.js';
 import { RedisHandoffs } from './redis-handoffs.js';
+import { RedisInbox } from './redis-inbox.js';
 import { RedisLeases } from './redis-leases.js';
 import { RedisLimiter } from './redis-limiter.js';
 import { RedisLog } from './redis-log.js';
@@ -51,6 +52,7 @@ const settle = (options: RedisBackplaneOptions): Settings => {
     presenceTtlMs: options.presenceTtlMs ?? 3_600_000,
     leaseTtlMs: options.leaseTtlMs,
     streamIdleMs: options.streamIdleMs ?? BOUNDS.streamIdleMs,
+    inboxMax: options.inboxMax ?? DEFAULT_INBOX_MAX,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     latencies: new Latencies(),
@@ -71,10 +73,16 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
   const sharded = address.mode === 'cluster';
   const publishCommand = sharded ? 'SPUBLISH' : 'PUBLISH';
   let fanout: RedisFanout | undefined;
+  let inbox: RedisInbox | undefined;
   const events: TopologyEvents = {
-    onPayload: (channel, payload) => fanout?.receive(channel, payload),
+    onPayload: (channel, payload) => {
+      if (inbox?.woken(channel) !== true) fanout?.receive(channel, payload);
+    },
     onRestored: (channels) => fanout?.restored(channels),
-    onMoved: () => fanout?.moved(),
+    onMoved: () => {
+      fanout?.moved();
+      inbox?.moved();
+    },
   };
   const topology: Topology = sharded
     ? new ClusterTopology(address, settings, keys, state, events)
@@ -93,13 +101,15 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
   const control = new RedisControl(settings, keys, topology);
   const opened = new RedisFanout(settings, keys, topology, publishCommand);
   fanout = opened;
+  const openedInbox = new RedisInbox(settings, keys, topology, publishCommand);
+  inbox = openedInbox;
   const stopProbing = probeForEver(topology, settings);
   return {
     address: place,
     control,
     log,
     fanout: opened,
-    directory: new RedisDirectory(settings, keys, topology, log, control),
+    directory: new RedisDirectory(settings, keys, topology, log, control, publishCommand),
     roster: new RedisRoster(settings, keys, topology, state, publishCommand),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,
@@ -107,6 +117,7 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     leases: new RedisLeases(settings, keys, topology, state),
     handoffs: new RedisHandoffs(settings, keys, topology, publishCommand),
     streams: new RedisStreams(settings, keys, topology, publishCommand),
+    inbox: openedInbox,
     health: () => health(topology),
     close: async () => {
       stopProbing();

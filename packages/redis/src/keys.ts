@@ -40,6 +40,22 @@ const scopeTag = (kind: LeaseScope['kind'], key: string): string => {
   }
 };
 
+/** A partition's inbox; what the scripts of the dialogs in it append to are the first three. */
+export interface InboxKeys {
+  readonly slot: number;
+  readonly stream: string;
+  readonly counts: string;
+  readonly wake: string;
+  readonly lease: string;
+  readonly retained: string;
+  /** Times of parked dialogs; with `:<dialog>` behind it the parked entries of that one. */
+  readonly parked: string;
+  readonly tries: string;
+  readonly since: string;
+  readonly dead: string;
+  readonly letters: string;
+}
+
 /** Every key and channel of one dialog. */
 export interface DialogKeys {
   readonly partition: number;
@@ -140,6 +156,29 @@ export class Keys {
 
   channel(dialogId: string, track: Track): string {
     return `${this.#tagged[this.partitionOf(dialogId)]}:d:${dialogId}:${track}:ch`;
+  }
+
+  inbox(partition: number): InboxKeys {
+    const base = `${this.#tagged[partition]}:inbox`;
+    return {
+      slot: this.slotOf(partition),
+      stream: base,
+      counts: `${base}:n`,
+      wake: `${base}:wake`,
+      lease: `${base}:lease`,
+      retained: `${base}:retained`,
+      parked: `${base}:parked`,
+      tries: `${base}:tries`,
+      since: `${base}:since`,
+      dead: `${base}:dead`,
+      letters: `${base}:letters`,
+    };
+  }
+
+  /** The keys of a partition's inbox that a script takes which appends to it, in its order. */
+  appendsTo(partition: number): readonly [string, string, string] {
+    const { stream, counts, wake } = this.inbox(partition);
+    return [stream, counts, wake];
   }
 
   /** The dialogs of a partition where an incarnation holds connections. */

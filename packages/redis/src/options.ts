@@ -59,6 +59,7 @@ export interface Settings {
   readonly presenceTtlMs: number;
   readonly leaseTtlMs: number;
   readonly streamIdleMs: number;
+  readonly inboxMax: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly latencies: Latencies;

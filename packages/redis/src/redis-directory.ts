@@ -19,24 +19,27 @@ export const decodeDialog = (fields: readonly (Buffer | string | null | undefine
 };
 
 export class RedisDirectory implements Directory {
-  readonly #settings: Pick<Settings, 'presenceTtlMs'>;
+  readonly #settings: Pick<Settings, 'presenceTtlMs' | 'inboxMax'>;
   readonly #keys: Keys;
   readonly #topology: Topology;
   readonly #log: RedisLog;
   readonly #control: RedisControl;
+  readonly #publishCommand: string;
 
   constructor(
-    settings: Pick<Settings, 'presenceTtlMs'>,
+    settings: Pick<Settings, 'presenceTtlMs' | 'inboxMax'>,
     keys: Keys,
     topology: Topology,
     log: RedisLog,
     control: RedisControl,
+    publishCommand: string,
   ) {
     this.#settings = settings;
     this.#keys = keys;
     this.#topology = topology;
     this.#log = log;
     this.#control = control;
+    this.#publishCommand = publishCommand;
   }
 
   assistant(assistantId: string): Promise<AssistantRecord | undefined> {
@@ -57,31 +60,55 @@ export class RedisDirectory implements Directory {
     return decodeDialog((await link.command('HMGET', keys.meta, 't', 'a', 'v', 'c')) as (Buffer | null)[]);
   }
 
-  async putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'> {
+  async putDialog(dialogId: string, record: DialogRecord, hasInbox = false): Promise<'stored' | 'conflict'> {
     const keys = this.#keys.dialog(dialogId);
     const stored = await this.#topology
       .link(this.#keys.slotOf(keys.partition))
       .run(
         SCRIPTS.putDialog,
-        [keys.meta],
-        [record.tenant, record.assistantId ?? '', record.visitorId ?? '', record.closed ? '1' : '0'],
+        [keys.meta, ...this.#keys.appendsTo(keys.partition)],
+        [
+          record.tenant,
+          record.assistantId ?? '',
+          record.visitorId ?? '',
+          record.closed ? '1' : '0',
+          this.#publishCommand,
+          dialogId,
+          hasInbox ? '1' : '0',
+          this.#settings.inboxMax,
+        ],
       );
     return stored === 1 ? 'stored' : 'conflict';
   }
 
-  async openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult> {
+  async openDialog(
+    dialogId: string,
+    owner: DialogOwner,
+    mode: 'make' | 'keep',
+    hasInbox = false,
+  ): Promise<OpenDialogResult> {
     const keys = this.#keys.dialog(dialogId);
     const opened = await this.#topology
       .link(this.#keys.slotOf(keys.partition))
       .run(
         SCRIPTS.openDialog,
-        [keys.meta],
-        [owner.tenant, owner.assistantId, owner.visitorId, mode, this.#settings.presenceTtlMs],
+        [keys.meta, ...this.#keys.appendsTo(keys.partition)],
+        [
+          owner.tenant,
+          owner.assistantId,
+          owner.visitorId,
+          mode,
+          this.#settings.presenceTtlMs,
+          this.#publishCommand,
+          dialogId,
+          hasInbox ? '1' : '0',
+          this.#settings.inboxMax,
+        ],
       );
     return String(opened) as OpenDialogResult;
   }
 
-  deleteDialog(dialogId: string): Promise<boolean> {
-    return this.#log.remove(dialogId, false);
+  deleteDialog(dialogId: string, inboxOf?: string): Promise<boolean> {
+    return this.#log.remove(dialogId, false, inboxOf);
   }
 }

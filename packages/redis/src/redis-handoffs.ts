@@ -27,12 +27,20 @@ export class RedisHandoffs implements Handoffs {
   }
 
   async act(request: HandoffRequest): Promise<HandoffResult> {
-    const { dialogId, action, id, sender, operator, reason, minimumFence = 0, mustExist } = request;
+    const { dialogId, action, id, sender, operator, reason, minimumFence = 0, mustExist, inbox } = request;
     const { keys, link } = this.#dialog(dialogId);
     const { idempotencyTtlMs, presenceTtlMs } = this.#settings;
     const reply = (await link.run(
       SCRIPTS.handoff,
-      [keys.meta, keys.streams, keys.channel('main'), ...keys.texts, keys.handoffIds(sender), keys.writers],
+      [
+        keys.meta,
+        keys.streams,
+        keys.channel('main'),
+        ...keys.texts,
+        keys.handoffIds(sender),
+        keys.writers,
+        ...this.#keys.appendsTo(keys.partition),
+      ],
       [
         this.#publishCommand,
         action,
@@ -51,6 +59,9 @@ export class RedisHandoffs implements Handoffs {
         idempotencyTtlMs,
         REMEMBERED_HANDOFFS,
         presenceTtlMs,
+        inbox?.assistantId ?? '',
+        this.#settings.inboxMax,
+        dialogId,
       ],
     )) as Buffer[];
     const [status, ...values] = reply.map(String);

@@ -40,6 +40,7 @@ export class RedisLog implements Log {
         keys.writers,
         keys.conns,
         keys.marks,
+        ...this.#keys.appendsTo(keys.partition),
       ],
       [
         ...this.#settling(link, track, request.known, false),
@@ -58,6 +59,9 @@ export class RedisLog implements Log {
         logLifetimeMs(settings),
         metaLifetimeMs(settings),
         userOf(sender),
+        request.inbox ?? '',
+        settings.inboxMax,
+        request.dialogId,
       ],
     );
     return decodePublished(reply as unknown[]);
@@ -84,7 +88,7 @@ export class RedisLog implements Log {
   }
 
   /** Resolves whether anything was there. */
-  async remove(dialogId: string, keepDirectory: boolean): Promise<boolean> {
+  async remove(dialogId: string, keepDirectory: boolean, inboxOf = ''): Promise<boolean> {
     const keys = this.#keys.dialog(dialogId);
     const link = this.#topology.link(this.#keys.slotOf(keys.partition));
     const removed = await link.run(
@@ -99,8 +103,9 @@ export class RedisLog implements Log {
         keys.writers,
         keys.streams,
         ...keys.texts,
+        ...this.#keys.appendsTo(keys.partition),
       ],
-      [this.#publishCommand, keepDirectory ? '1' : '0'],
+      [this.#publishCommand, keepDirectory ? '1' : '0', dialogId, inboxOf, this.#settings.inboxMax],
     );
     return removed === 1;
   }

@@ -1,4 +1,5 @@
 import type {
+  InboxAddress,
   MarkRequest,
   PresentMember,
   RegisteredConnection,
@@ -27,6 +28,10 @@ const AT_A_TIME = 32;
 const RENEWED_A_CALL = 100;
 const SWEPT_A_LOOK = 100;
 
+/** As a conns value names an inbox; ids hold no space. */
+const inboxLine = (inbox: InboxAddress | undefined): string =>
+  inbox === undefined ? '' : `${inbox.assistantId} ${inbox.tenant}`;
+
 const allOf = async <T>(items: readonly T[], task: (item: T) => Promise<number>): Promise<number> => {
   let total = 0;
   for (let start = 0; start < items.length; start += AT_A_TIME) {
@@ -53,7 +58,7 @@ export class RedisRoster implements Roster {
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
     const { dialogId, connectionId, member, claim, clientId = '', limit = 0, atLimit = 'refuse' } = request;
-    const { incarnation, nodeId, presenceTtlMs } = this.#settings;
+    const { incarnation, nodeId, presenceTtlMs, inboxMax } = this.#settings;
     const { keys, link } = this.#dialog(dialogId);
     const reply = (await link.run(
       SCRIPTS.register,
@@ -65,6 +70,7 @@ export class RedisRoster implements Roster {
         keys.marks,
         keys.channel('main'),
         keys.streams,
+        ...this.#keys.appendsTo(keys.partition),
       ],
       [
         this.#publishCommand,
@@ -86,6 +92,8 @@ export class RedisRoster implements Roster {
         clientId,
         limit,
         atLimit,
+        inboxLine(request.inbox),
+        inboxMax,
       ],
     )) as (Buffer | number)[];
     return decodeRegistered(reply.map((item) => (typeof item === 'number' ? item : item.toString('utf8'))));
@@ -96,8 +104,14 @@ export class RedisRoster implements Roster {
     const { keys, link } = this.#dialog(dialogId);
     await link.run(
       SCRIPTS.unregister,
-      [keys.conns, this.#keys.held(keys.partition, incarnation), keys.writers, keys.channel('main')],
-      [this.#publishCommand, dialogId, connectionId, incarnation, this.#state.live],
+      [
+        keys.conns,
+        this.#keys.held(keys.partition, incarnation),
+        keys.writers,
+        keys.channel('main'),
+        ...this.#keys.appendsTo(keys.partition),
+      ],
+      [this.#publishCommand, dialogId, connectionId, incarnation, this.#state.live, this.#settings.inboxMax],
     );
   }
 
@@ -111,7 +125,7 @@ export class RedisRoster implements Roster {
     const reply = ((await link.command('HGETALL', keys.conns)) as Buffer[]).map(String);
     const found: RosterConnection[] = [];
     for (let index = 0; index + 1 < reply.length; index += 2) {
-      const [incarnation = '', , , nodeId = '', , clientId = '', member = ''] = (reply[index + 1] ?? '').split('\n');
+      const [incarnation = '', , , nodeId = '', , clientId = '', , member = ''] = (reply[index + 1] ?? '').split('\n');
       if (!this.#state.live.includes(`\n${incarnation}\n`)) continue;
       found.push({
         dialogId,
@@ -180,12 +194,19 @@ export class RedisRoster implements Roster {
   }
 
   async #renewDialog(connections: readonly RegisteredConnection[]): Promise<number> {
-    const { incarnation, nodeId, presenceTtlMs } = this.#settings;
+    const { incarnation, nodeId, presenceTtlMs, inboxMax } = this.#settings;
     const { dialogId } = connections[0] as RegisteredConnection;
     const { keys, link } = this.#dialog(dialogId);
     const restored = await link.run(
       SCRIPTS.renew,
-      [keys.meta, keys.conns, this.#keys.held(keys.partition, incarnation), keys.writers, keys.channel('main')],
+      [
+        keys.meta,
+        keys.conns,
+        this.#keys.held(keys.partition, incarnation),
+        keys.writers,
+        keys.channel('main'),
+        ...this.#keys.appendsTo(keys.partition),
+      ],
       [
         this.#publishCommand,
         dialogId,
@@ -194,11 +215,13 @@ export class RedisRoster implements Roster {
         this.#state.live,
         presenceTtlMs,
         LIFETIMES.heldMs,
-        ...connections.flatMap(({ connectionId, member, clientId = '' }) => [
+        inboxMax,
+        ...connections.flatMap(({ connectionId, member, clientId = '', inbox }) => [
           connectionId,
           userOf(member),
           memberJson(member),
           clientId,
+          inboxLine(inbox),
         ]),
       ],
     );
@@ -231,8 +254,8 @@ export class RedisRoster implements Roster {
         const keys = this.#keys.dialog(dialogId);
         const count = await link.run(
           SCRIPTS.sweep,
-          [keys.conns, held, keys.writers, keys.channel('main')],
-          [this.#publishCommand, dialogId, incarnation, live, foundDeadMs],
+          [keys.conns, held, keys.writers, keys.channel('main'), ...this.#keys.appendsTo(partition)],
+          [this.#publishCommand, dialogId, incarnation, live, foundDeadMs, this.#settings.inboxMax],
         );
         removed += Number(count);
       }

@@ -37,8 +37,8 @@ test('a sweeper that is late leaves what the node has written since it came back
       'EVAL',
       SCRIPTS.sweep.text,
       SCRIPTS.sweep.keys,
-      ...[dialog.conns, held, dialog.writers, dialog.channel('main')],
-      ...['PUBLISH', dialogId, incarnation, '\n\n', atMs],
+      ...[dialog.conns, held, dialog.writers, dialog.channel('main'), ...keys.appendsTo(dialog.partition)],
+      ...['PUBLISH', dialogId, incarnation, '\n\n', atMs, 10],
     );
   expect(await sweep(foundDeadMs)).toBe(1);
   expect(await node.roster.connections(dialogId)).toMatchObject([{ connectionId: 'restored' }]);

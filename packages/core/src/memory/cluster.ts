@@ -7,6 +7,7 @@ import { MemoryControl } from './control.js';
 import { MemoryDirectory } from './directory.js';
 import { MemoryFanout } from './fanout.js';
 import { MemoryHandoffs } from './handoffs.js';
+import { emptyPartition, MemoryInbox, MemoryInboxWriter } from './inbox.js';
 import { MemoryLeases } from './leases.js';
 import { MemoryLimiter } from './limiter.js';
 import { MemoryLockMaster } from './lock-master.js';
@@ -14,7 +15,16 @@ import { MemoryLog } from './log.js';
 import { MemoryMembership } from './membership.js';
 import { channelOf, MemoryNode } from './node.js';
 import { MemoryRoster } from './roster.js';
-import { type Data, type Dialog, emptyData, emptyDialog, expireDialog, type Meta, type TrackPlace } from './store.js';
+import {
+  type Data,
+  type Dialog,
+  emptyData,
+  emptyDialog,
+  expireDialog,
+  type InboxPartition,
+  type Meta,
+  type TrackPlace,
+} from './store.js';
 import { MemoryStreams } from './streams.js';
 
 export interface MemoryClusterOptions {
@@ -62,20 +72,22 @@ export class MemoryCluster {
   open(options: BackplaneOptions): Backplane {
     const node = new MemoryNode(options);
     this.#nodes.add(node);
-    const log = new MemoryLog(this, node);
+    const inbox = new MemoryInboxWriter(this, node);
+    const log = new MemoryLog(this, node, inbox);
     const control = new MemoryControl(this, node);
     return {
       control,
       log,
       fanout: new MemoryFanout(this, node),
-      directory: new MemoryDirectory(this, node, log, control),
-      roster: new MemoryRoster(this, node),
+      directory: new MemoryDirectory(this, node, log, control, inbox),
+      roster: new MemoryRoster(this, node, inbox),
       membership: new MemoryMembership(this, node),
       latencies: new Latencies(),
       limiter: new MemoryLimiter(this, node),
       leases: new MemoryLeases(this, node),
-      handoffs: new MemoryHandoffs(this, node),
+      handoffs: new MemoryHandoffs(this, node, inbox),
       streams: new MemoryStreams(this, node),
+      inbox: new MemoryInbox(this, node),
       health: () => {
         const reasons: string[] = [];
         if (this.#outage || node.gone) reasons.push('redis_unreachable');
@@ -206,6 +218,23 @@ export class MemoryCluster {
 
   send(ref: TrackRef, delivery: Delivery): void {
     for (const node of this.#channels.get(channelOf(ref)) ?? []) node.deliver(delivery);
+  }
+
+  inboxPartition(number: number): InboxPartition {
+    let partition = this.data.inbox.get(number);
+    if (partition === undefined) {
+      partition = emptyPartition();
+      this.data.inbox.set(number, partition);
+    }
+    return partition;
+  }
+
+  /** Tells those who watch a partition of the inbox, after the call that caused it has returned. */
+  wakeInbox(number: number): void {
+    for (const node of this.#nodes) {
+      const wake = node.deaf ? undefined : node.inboxWakes.get(number);
+      if (wake !== undefined) queueMicrotask(wake);
+    }
   }
 
   #remove(node: MemoryNode): void {

@@ -1,6 +1,7 @@
 import type { AssistantRecord, DialogOwner, DialogRecord, Directory, OpenDialogResult } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
 import type { MemoryControl } from './control.js';
+import type { MemoryInboxWriter } from './inbox.js';
 import type { MemoryLog } from './log.js';
 import type { MemoryNode } from './node.js';
 import type { Meta } from './store.js';
@@ -22,12 +23,20 @@ export class MemoryDirectory implements Directory {
   readonly #node: MemoryNode;
   readonly #log: MemoryLog;
   readonly #control: MemoryControl;
+  readonly #inbox: MemoryInboxWriter;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode, log: MemoryLog, control: MemoryControl) {
+  constructor(
+    cluster: MemoryCluster,
+    node: MemoryNode,
+    log: MemoryLog,
+    control: MemoryControl,
+    inbox: MemoryInboxWriter,
+  ) {
     this.#cluster = cluster;
     this.#node = node;
     this.#log = log;
     this.#control = control;
+    this.#inbox = inbox;
   }
 
   async assistant(assistantId: string): Promise<AssistantRecord | undefined> {
@@ -51,19 +60,29 @@ export class MemoryDirectory implements Directory {
     return recordOf(this.#cluster.dialog(dialogId)?.meta);
   }
 
-  async putDialog(dialogId: string, record: DialogRecord): Promise<'stored' | 'conflict'> {
+  async putDialog(dialogId: string, record: DialogRecord, hasInbox = false): Promise<'stored' | 'conflict'> {
     this.#cluster.enter(this.#node);
     const meta = this.#cluster.ensureMeta(this.#cluster.ensureDialog(dialogId));
     if (meta.tenant !== undefined && meta.tenant !== record.tenant) return 'conflict';
+    const wasOpen = meta.tenant !== undefined && meta.assistantId === record.assistantId && !meta.closed;
     meta.tenant = record.tenant;
     meta.assistantId = record.assistantId;
     meta.visitorId = record.visitorId;
     meta.closed = record.closed;
     meta.expiresMs = Number.POSITIVE_INFINITY;
+    const { tenant, assistantId, closed } = record;
+    const address = hasInbox && assistantId !== undefined ? { tenant, assistantId } : undefined;
+    if (!closed && !wasOpen) this.#inbox.event(dialogId, address, { kind: 'opened' });
+    else if (closed && wasOpen) this.#inbox.event(dialogId, address, { kind: 'closed', reason: 'closed' });
     return 'stored';
   }
 
-  async openDialog(dialogId: string, owner: DialogOwner, mode: 'make' | 'keep'): Promise<OpenDialogResult> {
+  async openDialog(
+    dialogId: string,
+    owner: DialogOwner,
+    mode: 'make' | 'keep',
+    hasInbox = false,
+  ): Promise<OpenDialogResult> {
     this.#cluster.enter(this.#node);
     const known = this.#cluster.dialog(dialogId)?.meta;
     const created = known?.tenant === undefined;
@@ -75,11 +94,12 @@ export class MemoryDirectory implements Directory {
     const meta = this.#cluster.ensureMeta(this.#cluster.ensureDialog(dialogId));
     Object.assign(meta, owner);
     meta.expiresMs = Math.max(meta.expiresMs, this.#cluster.nowMs + this.#cluster.presenceTtlMs);
+    if (created && hasInbox) this.#inbox.event(dialogId, owner, { kind: 'opened' });
     return created ? 'created' : 'resumed';
   }
 
-  async deleteDialog(dialogId: string): Promise<boolean> {
+  async deleteDialog(dialogId: string, inboxOf?: string): Promise<boolean> {
     this.#cluster.enter(this.#node);
-    return this.#log.remove(dialogId, false);
+    return this.#log.remove(dialogId, false, inboxOf);
   }
 }

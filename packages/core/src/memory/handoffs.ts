@@ -11,6 +11,7 @@ import { nextHandoff } from '../handoff-rule.js';
 import type { Audience } from '../ports.js';
 import { renderHandoff } from '../sender-view.js';
 import type { MemoryCluster } from './cluster.js';
+import type { MemoryInboxWriter } from './inbox.js';
 import type { MemoryNode } from './node.js';
 import { type Dialog, type KeptHandoff, type Meta, userOf } from './store.js';
 import { endStream } from './streams.js';
@@ -33,9 +34,12 @@ export class MemoryHandoffs implements Handoffs {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode) {
+  readonly #inbox: MemoryInboxWriter;
+
+  constructor(cluster: MemoryCluster, node: MemoryNode, inbox: MemoryInboxWriter) {
     this.#cluster = cluster;
     this.#node = node;
+    this.#inbox = inbox;
   }
 
   async act(request: HandoffRequest): Promise<HandoffResult> {
@@ -98,7 +102,12 @@ export class MemoryHandoffs implements Handoffs {
       reason: asked ? reason : action === 'take' ? before?.reason : undefined,
     };
     meta.handoff = kept;
-    this.#tell(dialogId, handoffOf(dialog, meta));
+    const changed = handoffOf(dialog, meta);
+    this.#tell(dialogId, changed);
+    if (request.inbox !== undefined && meta.assistantId === request.inbox.assistantId) {
+      const fields = { ...renderHandoff({ ...changed, wrote: true }, 'operator') };
+      this.#inbox.event(dialogId, request.inbox, { kind: 'handoff', fields });
+    }
   }
 
   #tell(dialogId: string, handoff: StoredHandoff): void {

@@ -2,6 +2,7 @@ import type { Position, Track } from '@replyx/protocol';
 import { isStaleWrite } from '../handoff-rule.js';
 import type { Log, LogEntry, PublishRequest, PublishResult, ReadRequest, ReadResult } from '../ports.js';
 import type { MemoryCluster } from './cluster.js';
+import type { MemoryInboxWriter } from './inbox.js';
 import type { MemoryNode } from './node.js';
 import { type Dialog, type Meta, type TrackPlace, userOf } from './store.js';
 
@@ -11,10 +12,12 @@ const DAY_MS = 86_400_000;
 export class MemoryLog implements Log {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
+  readonly #inbox: MemoryInboxWriter;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode) {
+  constructor(cluster: MemoryCluster, node: MemoryNode, inbox: MemoryInboxWriter) {
     this.#cluster = cluster;
     this.#node = node;
+    this.#inbox = inbox;
   }
 
   async publish(request: PublishRequest): Promise<PublishResult> {
@@ -38,18 +41,24 @@ export class MemoryLog implements Log {
     if (isStaleWrite(meta, sender.role, fence)) return { status: 'stale_fence' };
     const retryAfterMs = this.#retryAfterMs(dialog, user, request, nowMs);
     if (retryAfterMs > 0) return { status: 'rate_limited', retryAfterMs };
+    if (request.inbox !== undefined && this.#inbox.isFull(dialogId, request.inbox)) return { status: 'inbox_full' };
+    this.#admit(dialog, user, request, nowMs);
 
     const offset = ++place.offset;
     if (fence !== undefined && fence > (meta.fence ?? -1)) meta.fence = fence;
     const { idempotencyTtlMs, historyTtlMs } = this.#node.options;
     dialog.appended.delete(key);
     dialog.appended.set(key, { life, offset, digest: request.bodyDigest, expiresMs: nowMs + idempotencyTtlMs });
-    const frame = encoder.encode(`${request.frameHead}${offset},"timestamp":${nowMs}${request.frameTail}`);
+    const text = `${request.frameHead}${offset},"timestamp":${nowMs}${request.frameTail}`;
+    const frame = encoder.encode(text);
     const origin = `${this.#node.incarnation}:${request.request}`;
     this.#append(dialog, track, { offset, origin, frame });
     meta.expiresMs = Math.max(meta.expiresMs, nowMs + Math.max(historyTtlMs, idempotencyTtlMs) + DAY_MS);
     const ref = { dialogId, track };
     this.#cluster.send(ref, { kind: 'publication', ref, epoch, offset, origin, frame });
+    if (request.inbox !== undefined) {
+      this.#inbox.message(dialogId, { tenant: meta.tenant ?? '', assistantId: request.inbox }, epoch, text);
+    }
     if (sender.role === 'manager' && track === 'main') this.#noteWriter(dialogId, dialog, user);
     return { status: 'appended', epoch, offset };
   }
@@ -82,11 +91,15 @@ export class MemoryLog implements Log {
   }
 
   /** Whether anything was there. */
-  remove(dialogId: string, keepDirectory: boolean): boolean {
+  remove(dialogId: string, keepDirectory: boolean, inboxOf?: string): boolean {
     const dialog = this.#cluster.dialog(dialogId);
     const found = dialog !== undefined && (dialog.meta !== undefined || dialog.connections.size > 0);
     if (dialog !== undefined) {
       const { meta } = dialog;
+      if (inboxOf !== undefined && meta?.tenant !== undefined && meta.assistantId === inboxOf && !meta.closed) {
+        const address = { tenant: meta.tenant, assistantId: inboxOf };
+        this.#inbox.event(dialogId, address, { kind: 'closed', reason: 'deleted' });
+      }
       dialog.logs = {};
       dialog.appended.clear();
       dialog.marks.clear();
@@ -119,7 +132,7 @@ export class MemoryLog implements Log {
     return place;
   }
 
-  /** 0 and admitted, or how long the sender has to wait. Exact: the times of the last `windowLimit` admissions are kept. */
+  /** 0, or how long the sender has to wait. Exact: the times of the last `windowLimit` admissions are kept. */
   #retryAfterMs(dialog: Dialog, user: string, { windowLimit, windowMs }: PublishRequest, nowMs: number): number {
     if (windowLimit <= 0) return 0;
     const times = dialog.windows.get(user) ?? [];
@@ -130,10 +143,15 @@ export class MemoryLog implements Log {
       if (age < -windowMs) times.length = 0;
       else if (age <= windowMs) return Math.min(windowMs + 1 - age, windowMs + 1);
     }
+    return 0;
+  }
+
+  #admit(dialog: Dialog, user: string, { windowLimit }: PublishRequest, nowMs: number): void {
+    if (windowLimit <= 0) return;
+    const times = dialog.windows.get(user) ?? [];
     times.push(nowMs);
     if (times.length > windowLimit) times.splice(0, times.length - windowLimit);
     dialog.windows.set(user, times);
-    return 0;
   }
 
   #append(dialog: Dialog, track: Track, entry: LogEntry): void {

@@ -21,6 +21,8 @@ export class MemoryNode {
   gone = false;
   /** Its subscriptions are down: what is published is lost to it. */
   deaf = false;
+  /** Whom to wake for what partition of the inbox. */
+  inboxWakes: ReadonlyMap<number, () => void> = new Map();
   #queue: Delivery[] = [];
 
   constructor(options: BackplaneOptions) {

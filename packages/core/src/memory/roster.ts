@@ -1,4 +1,5 @@
 import { BOUNDS } from '@replyx/protocol';
+import type { InboxAddress } from '../inbox-port.js';
 import type {
   DialogClaim,
   EvictionCode,
@@ -16,21 +17,24 @@ import type {
 import type { MemoryCluster } from './cluster.js';
 import { recordOf } from './directory.js';
 import { handoffOf } from './handoffs.js';
+import type { MemoryInboxWriter } from './inbox.js';
 import type { MemoryNode } from './node.js';
 import { type Connection, type Dialog, type Meta, userOf } from './store.js';
 
 export class MemoryRoster implements Roster {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
+  readonly #inbox: MemoryInboxWriter;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode) {
+  constructor(cluster: MemoryCluster, node: MemoryNode, inbox: MemoryInboxWriter) {
     this.#cluster = cluster;
     this.#node = node;
+    this.#inbox = inbox;
   }
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
     this.#cluster.enter(this.#node);
-    const { dialogId, connectionId, member, claim } = request;
+    const { dialogId, connectionId, member, claim, inbox } = request;
     const known = this.#cluster.dialog(dialogId);
     const fixed = settleClaim(known?.meta, claim);
     if (fixed === undefined) return { status: 'not_found' };
@@ -38,15 +42,20 @@ export class MemoryRoster implements Roster {
     if (room === undefined) return { status: 'full' };
     const dialog = known ?? this.#cluster.ensureDialog(dialogId);
     const meta = this.#cluster.ensureMeta(dialog);
+    const wasKnown = meta.tenant !== undefined;
     Object.assign(meta, fixed);
     this.#extend(meta);
+    if (!wasKnown) this.#inbox.event(dialogId, inbox, { kind: 'opened' });
     const user = userOf(member);
     const before = this.#isPresent(dialog, user, this.#node.live);
+    // Also by a connection of a dead node, of which the inbox has not been told that it went.
+    const announced = isAnnounced(dialog, user);
     if (room.oldest !== undefined) this.#evict(dialogId, dialog, room.oldest, 'CONNECTION_LIMIT');
-    dialog.connections.set(connectionId, this.#connection(member, request.clientId));
+    dialog.connections.set(connectionId, this.#connection(member, request.clientId, inbox));
     const present = this.#present(dialog, member);
     const self = present[0] as PresentMember;
     if (!before) this.#tell(dialogId, 'join', self);
+    if (!announced) this.#inbox.event(dialogId, inbox, { kind: 'user_connected', user: member });
     return {
       status: 'registered',
       dialog: recordOf(meta) as NonNullable<ReturnType<typeof recordOf>>,
@@ -74,6 +83,7 @@ export class MemoryRoster implements Roster {
     if (dialog === undefined || connection === undefined) return;
     dialog.connections.delete(connectionId);
     this.#tellIfGone(dialogId, dialog, connection.member, this.#node.live);
+    this.#tellInboxIfGone(dialogId, dialog, connection);
   }
 
   async connections(dialogId: string): Promise<readonly RosterConnection[]> {
@@ -125,14 +135,17 @@ export class MemoryRoster implements Roster {
     live.delete(incarnation);
     let removed = 0;
     for (const [dialogId, dialog] of this.#cluster.data.dialogs) {
-      const gone: Member[] = [];
+      const gone: Connection[] = [];
       for (const [connectionId, connection] of dialog.connections) {
         if (connection.incarnation !== incarnation) continue;
         dialog.connections.delete(connectionId);
         removed++;
-        if (!gone.some((member) => userOf(member) === userOf(connection.member))) gone.push(connection.member);
+        if (!gone.some(({ member }) => userOf(member) === userOf(connection.member))) gone.push(connection);
       }
-      for (const member of gone) this.#tellIfGone(dialogId, dialog, member, live);
+      for (const connection of gone) {
+        this.#tellIfGone(dialogId, dialog, connection.member, live);
+        this.#tellInboxIfGone(dialogId, dialog, connection);
+      }
     }
     return removed;
   }
@@ -140,21 +153,23 @@ export class MemoryRoster implements Roster {
   async renew(connections: readonly RegisteredConnection[]): Promise<number> {
     this.#cluster.enter(this.#node);
     let restored = 0;
-    for (const { dialogId, connectionId, member, clientId } of connections) {
+    for (const { dialogId, connectionId, member, clientId, inbox } of connections) {
       const dialog = this.#cluster.ensureDialog(dialogId);
       if (dialog.meta !== undefined) this.#extend(dialog.meta);
       if (dialog.connections.has(connectionId)) continue;
       const before = this.#isPresent(dialog, userOf(member), this.#node.live);
-      dialog.connections.set(connectionId, this.#connection(member, clientId));
+      const announced = isAnnounced(dialog, userOf(member));
+      dialog.connections.set(connectionId, this.#connection(member, clientId, inbox));
+      if (!announced) this.#inbox.event(dialogId, inbox, { kind: 'user_connected', user: member });
       restored++;
       if (!before) this.#tell(dialogId, 'join', { ...copyOf(member), wrote: wrote(dialog, member) });
     }
     return restored;
   }
 
-  #connection(member: Member, clientId: string | undefined): Connection {
+  #connection(member: Member, clientId: string | undefined, inbox: InboxAddress | undefined): Connection {
     const { incarnation, nodeId } = this.#node.options;
-    return { incarnation, nodeId, member: copyOf(member), clientId };
+    return { incarnation, nodeId, member: copyOf(member), clientId, inbox };
   }
 
   #evict(dialogId: string, dialog: Dialog, connectionId: string, code: EvictionCode): void {
@@ -222,10 +237,24 @@ export class MemoryRoster implements Roster {
     this.#tell(dialogId, 'leave', { ...member, wrote: wrote(dialog, member) });
   }
 
+  /** It hears of it when nothing is left of the user, also nothing of a dead node: its sweep will tell. */
+  #tellInboxIfGone(dialogId: string, dialog: Dialog, { member, inbox }: Connection): void {
+    if (isAnnounced(dialog, userOf(member))) return;
+    this.#inbox.event(dialogId, inbox, { kind: 'user_disconnected', user: member });
+  }
+
   #tell(dialogId: string, state: PresenceChange['state'], member: PresentMember): void {
     this.#cluster.send({ dialogId, track: 'main' }, { kind: 'presence', dialogId, change: { state, member } });
   }
 }
+
+/** Whether an inbox was told that the user came. */
+const isAnnounced = (dialog: Dialog, user: string): boolean => {
+  for (const { member, inbox } of dialog.connections.values()) {
+    if (inbox !== undefined && userOf(member) === user) return true;
+  }
+  return false;
+};
 
 const copyOf = ({ role, id, name, publicId }: Member): Member => ({
   role,

@@ -1,6 +1,7 @@
 import type { StreamEnd, Track } from '@replyx/protocol';
 import type { ControlEntry, SnapshotEntry } from '../control-port.js';
 import type { HandoffAction, StoredHandoff } from '../handoff-port.js';
+import type { DeadLetter, InboxAddress, InboxEntry } from '../inbox-port.js';
 import type { AssistantRecord, LogEntry, Member, NodeInfo } from '../ports.js';
 import { STREAM_MEMORY_MS, type StreamSender } from '../stream-port.js';
 import type { Scope } from './leases.js';
@@ -48,6 +49,8 @@ export interface Connection {
   nodeId: string;
   member: Member;
   clientId?: string | undefined;
+  /** The inbox that is told of the user. */
+  inbox?: InboxAddress | undefined;
 }
 
 export interface Mark {
@@ -111,6 +114,26 @@ export interface ControlData {
   entries: Map<string, SnapshotEntry>;
 }
 
+/** Entries of one dialog that wait for another attempt, in the order of their ids; never empty. */
+export interface ParkedDialog {
+  entries: InboxEntry[];
+  /** Failed attempts of the first. */
+  attempts: number;
+  dueMs: number;
+}
+
+export interface InboxPartition {
+  /** Id of the newest entry ever; '' before the first. */
+  last: string;
+  entries: InboxEntry[];
+  counts: Map<string, number>;
+  dropped: Map<string, number>;
+  asleep: boolean;
+  lease: { readonly token: string; readonly untilMs: number } | undefined;
+  parked: Map<string, ParkedDialog>;
+  letters: DeadLetter[];
+}
+
 export interface Data {
   control: ControlData;
   dialogs: Map<string, Dialog>;
@@ -121,6 +144,7 @@ export interface Data {
   /** Bans of an address: until when each is remembered, oldest first. */
   bans: Map<string, number[]>;
   places: Map<string, Scope>;
+  inbox: Map<number, InboxPartition>;
 }
 
 export const emptyControl = (): ControlData => ({
@@ -139,6 +163,7 @@ export const emptyData = (): Data => ({
   windows: new Map(),
   bans: new Map(),
   places: new Map(),
+  inbox: new Map(),
 });
 
 export const emptyDialog = (): Dialog => ({

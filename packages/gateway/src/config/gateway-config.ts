@@ -110,6 +110,8 @@ export interface GatewayConfig {
   readonly idempotencyTtlMs: number;
   readonly outboxMaxBytes: number;
   readonly inboxMax: number;
+  /** Canonical networks to which webhooks may lead besides the public internet. */
+  readonly webhookAllow: readonly string[];
   /** `waitMs + spreadMs < graceMs`. */
   readonly drain: {
     readonly waitMs: number;

@@ -151,6 +151,7 @@ export const readLeniently = (env: Env, readFile: ReadFile, random: RandomBytes 
     idempotencyTtlMs: ms('WS_IDEMPOTENCY_TTL_SECONDS'),
     outboxMaxBytes: reader.integer('WS_OUTBOX_MAX_BYTES'),
     inboxMax: reader.integer('WS_INBOX_MAX'),
+    webhookAllow: reader.list('WS_WEBHOOK_ALLOW'),
     drain: {
       waitMs: ms('WS_DRAIN_WAIT_SECONDS'),
       spreadMs: ms('WS_DRAIN_SPREAD_SECONDS'),

@@ -125,7 +125,6 @@ const keys = <const K extends KeysSetting['kind']>(
 });
 
 const DAY = 86_400;
-const later: Facts = { enforced: false };
 const required: Facts = { requiredInProduction: true };
 
 export const SETTINGS = {
@@ -274,8 +273,12 @@ export const SETTINGS = {
   WS_INBOX_MAX: integer(
     10_000,
     [1, 10_000_000],
-    'Entries of one assistant that wait in one partition of the inbox.',
-    later,
+    'Entries of one assistant that wait in one partition of the inbox; from there its visitors get `unavailable`.',
+  ),
+  WS_WEBHOOK_ALLOW: list(
+    'network',
+    'none',
+    'Networks to which webhooks may lead in production although they are not of the public internet.',
   ),
   WS_DRAIN_WAIT_SECONDS: integer(5, [0, 3600], 'How long a leaving node still accepts after it reports not ready.'),
   WS_DRAIN_SPREAD_SECONDS: integer(

@@ -6,6 +6,7 @@ import { type HttpAnswer, type HttpRoute, json, NO_CONTENT } from './http.js';
 import { knownDialogs } from './known-dialog.js';
 import { pathId } from './path-id.js';
 import { Problem } from './problem.js';
+import { publishProblem } from './publish-problem.js';
 import { ROUTES } from './route-table.js';
 
 export interface DialogRoutesParts {
@@ -13,6 +14,7 @@ export interface DialogRoutesParts {
   readonly hub: Pick<Hub, 'append' | 'feed'>;
   readonly directory: 'strict' | 'open';
   readonly newId: () => string;
+  readonly hasInbox: (assistantId: string) => Promise<boolean> | boolean;
 }
 
 /** Bytes of frames in one history answer. */
@@ -32,7 +34,7 @@ const shown = ({ role, id, name }: { role: Sender['role']; id: string; name?: st
 });
 
 /** What a backend does with one dialog. */
-export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesParts): HttpRoute[] => {
+export const dialogRoutes = ({ backplane, hub, directory, newId, hasInbox }: DialogRoutesParts): HttpRoute[] => {
   const mustBeKnown = knownDialogs({ backplane, directory });
 
   const read = async (dialogId: string, track: Track, page: { after?: number; before?: number; limit: number }) =>
@@ -55,7 +57,7 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
         window: { limit: 0, windowMs: 1 },
         mustExist: directory === 'strict',
       });
-      if (result.status !== 'appended' && result.status !== 'duplicate') throw new Problem(result.status);
+      if (result.status !== 'appended' && result.status !== 'duplicate') throw publishProblem(result.status);
       const { epoch, offset, status } = result;
       return json(201, { id, epoch, offset, duplicate: status === 'duplicate' } satisfies ApiAnswer<'published'>);
     },
@@ -126,7 +128,8 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
         visitorId: body.visitor_id,
         closed: body.closed,
       };
-      if ((await backplane.directory.putDialog(dialogId, record)) === 'conflict') {
+      const isTold = await hasInbox(body.assistant_id);
+      if ((await backplane.directory.putDialog(dialogId, record, isTold)) === 'conflict') {
         throw new Problem('conflict', 'The dialog belongs to another tenant.');
       }
       return json(200, dialogBody(record));
@@ -145,7 +148,10 @@ export const dialogRoutes = ({ backplane, hub, directory, newId }: DialogRoutesP
   const erase: HttpRoute = {
     ...ROUTES.deleteDialog,
     handle: async (call) => {
-      if (!(await backplane.directory.deleteDialog(pathId(call)))) throw new Problem('not_found');
+      const dialogId = pathId(call);
+      const assistantId = (await backplane.directory.dialog(dialogId))?.assistantId;
+      const inboxOf = assistantId !== undefined && (await hasInbox(assistantId)) ? assistantId : undefined;
+      if (!(await backplane.directory.deleteDialog(dialogId, inboxOf))) throw new Problem('not_found');
       return NO_CONTENT;
     },
   };

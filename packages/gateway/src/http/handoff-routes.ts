@@ -8,7 +8,7 @@ import { ROUTES } from './route-table.js';
 
 export interface HandoffRoutesParts {
   readonly handoffs: Pick<Backplane['handoffs'], 'current'>;
-  readonly hub: Pick<Hub, 'handoffs'>;
+  readonly hub: Pick<Hub, 'handoffs' | 'inboxAt'>;
   readonly dialog: Backplane['directory']['dialog'];
   readonly directory: 'strict' | 'open';
 }
@@ -29,7 +29,9 @@ export const handoffRoutes = ({ handoffs, hub, dialog, directory }: HandoffRoute
       const dialogId = pathId(call);
       const { id, action, reason } = readBody(call.body, API_BODIES.handoff);
       const mustExist = directory === 'strict';
-      const result = await hub.handoffs.act({ dialogId, action, id, reason, sender: BACKEND, mustExist });
+      const record = await dialog(dialogId);
+      const inbox = record === undefined ? undefined : hub.inboxAt(record.tenant, record.assistantId);
+      const result = await hub.handoffs.act({ dialogId, action, id, reason, sender: BACKEND, mustExist, inbox });
       if (result.status !== 'done' && result.status !== 'duplicate') throw new Problem(result.status);
       return json(200, handoffBody(result.handoff));
     },

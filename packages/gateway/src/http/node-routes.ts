@@ -42,6 +42,17 @@ export const nodeRoutes = ({ heartbeat, readiness, registry, clock, control }: N
           subscriptions: node.subscriptions,
           lag_ms: node.loopLagMs,
           draining: node.draining,
+          ...(node.inbox === undefined
+            ? {}
+            : {
+                inbox: {
+                  entries: node.inbox.entries,
+                  oldest_ms: node.inbox.oldestMs,
+                  parked_dialogs: node.inbox.parkedDialogs,
+                  dead_letters: node.inbox.deadLetters,
+                  full: [...node.inbox.full],
+                },
+              }),
         })),
       } satisfies ApiAnswer<'cluster'>),
   },

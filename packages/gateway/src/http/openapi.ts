@@ -180,6 +180,7 @@ export const openApiDocument = (routes: readonly RouteDescription[], version: st
   tags: [
     { name: 'dialogs', description: 'Messages, events and records of dialogs.' },
     { name: 'assistants', description: 'The directory of assistants.' },
+    { name: 'inbox', description: 'What backends were not given.' },
     { name: 'tokens', description: 'Tokens for clients.' },
     { name: 'control', description: 'Revocations, bans and disconnects.' },
     { name: 'cluster', description: 'The nodes.' },

@@ -1,5 +1,11 @@
 import type { ErrorName } from '@replyx/protocol';
-import { type API_BODIES, type ApiAnswerName, controlQuery, historyQuery } from '@replyx/protocol/schemas';
+import {
+  type API_BODIES,
+  type ApiAnswerName,
+  controlQuery,
+  deadLetterQuery,
+  historyQuery,
+} from '@replyx/protocol/schemas';
 import type { z } from 'zod';
 
 /** One successful answer: its body by the name of its schema, or what it is where no schema of ours says it. */
@@ -17,7 +23,16 @@ export interface RouteDescription {
   readonly open?: boolean;
   /** The operation's name in generated clients. */
   readonly id: string;
-  readonly tag: 'dialogs' | 'assistants' | 'tokens' | 'control' | 'cluster' | 'node' | 'documents' | 'visitors';
+  readonly tag:
+    | 'dialogs'
+    | 'assistants'
+    | 'inbox'
+    | 'tokens'
+    | 'control'
+    | 'cluster'
+    | 'node'
+    | 'documents'
+    | 'visitors';
   readonly summary: string;
   readonly body?: keyof typeof API_BODIES;
   readonly query?: z.ZodObject;
@@ -201,6 +216,37 @@ export const ROUTES = {
     id: 'deleteAssistant',
     tag: 'assistants',
     summary: 'Forgets an assistant.',
+    answers: { 204: { means: 'It is gone.' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  listDeadLetters: {
+    method: 'get',
+    path: '/v1/dead-letters',
+    id: 'listDeadLetters',
+    tag: 'inbox',
+    summary: "A page of what assistants' webhooks did not take in any attempt, the newest first.",
+    query: deadLetterQuery,
+    answers: { 200: { means: 'The page.', body: 'deadLetters' } },
+    problems: ['bad_frame'],
+    usesBackplane: true,
+  },
+  replayDeadLetter: {
+    method: 'post',
+    path: '/v1/dead-letters/:id/replay',
+    id: 'replayDeadLetter',
+    tag: 'inbox',
+    summary: 'Delivers a dead letter again, behind what waits of its dialog.',
+    answers: { 202: { means: 'It waits for its delivery, as a new entry.', body: 'accepted' } },
+    problems: [],
+    usesBackplane: true,
+  },
+  discardDeadLetter: {
+    method: 'del',
+    path: '/v1/dead-letters/:id',
+    id: 'discardDeadLetter',
+    tag: 'inbox',
+    summary: 'Forgets a dead letter.',
     answers: { 204: { means: 'It is gone.' } },
     problems: [],
     usesBackplane: true,

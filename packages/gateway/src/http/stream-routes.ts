@@ -15,6 +15,7 @@ import { readBody } from './body.js';
 import { type HttpRoute, json } from './http.js';
 import { pathId } from './path-id.js';
 import { Problem } from './problem.js';
+import { publishProblem } from './publish-problem.js';
 import { ROUTES } from './route-table.js';
 
 export interface StreamRoutesParts {
@@ -60,7 +61,7 @@ const problemOf = (result: Refused, details: { readonly conflict?: string } = {}
     case 'conflict':
       return new Problem('conflict', details.conflict);
     default:
-      return new Problem(result.status);
+      return publishProblem(result.status);
   }
 };
 

@@ -102,6 +102,51 @@ export const METRICS = {
     help: 'How long ago the control stream was read; over 10 newcomers are refused.',
   },
   replyx_bans: { kind: 'gauge', labels: '', help: 'Bans that this node holds; those over go within a minute.' },
+  replyx_inbox_entries: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Entries that no backend has acknowledged, in the partitions that this node serves; a rise is a backend that is slow or away.',
+  },
+  replyx_inbox_lag_seconds: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Age of the oldest of these entries.',
+  },
+  replyx_inbox_parked_dialogs: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Dialogs whose entries wait for another attempt, in the partitions that this node serves.',
+  },
+  replyx_inbox_dead_letters: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Entries that were given up and can be replayed, in the partitions that this node serves.',
+  },
+  replyx_inbox_full_assistants: {
+    kind: 'gauge',
+    labels: '',
+    help: 'Assistants that have reached WS_INBOX_MAX in a partition that this node serves: their visitors are refused.',
+  },
+  replyx_inbox_deliveries_total: {
+    kind: 'counter',
+    labels: 'result',
+    help: 'Attempts of webhooks; forbidden is a target that WS_WEBHOOK_ALLOW does not name.',
+  },
+  replyx_inbox_died_total: {
+    kind: 'counter',
+    labels: '',
+    help: 'Entries that were given up after their last attempt.',
+  },
+  replyx_inbox_dropped_total: {
+    kind: 'counter',
+    labels: '',
+    help: 'Entries of assistants that have no inbox any more.',
+  },
+  replyx_inbox_leases_lost_total: {
+    kind: 'counter',
+    labels: '',
+    help: 'Times this node could not renew a partition in time; deliveries of then may be repeated by another node.',
+  },
   websocket_close_codes_total: {
     kind: 'counter',
     labels: 'code',

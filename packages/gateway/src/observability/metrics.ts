@@ -1,4 +1,12 @@
-import type { BackplaneHealth, ControlMirror, Hub, Latencies, RevocationRule, Stats } from '@replyx/core';
+import type {
+  BackplaneHealth,
+  ControlMirror,
+  Hub,
+  InboxDispatcher,
+  Latencies,
+  RevocationRule,
+  Stats,
+} from '@replyx/core';
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLatencies } from './latency-metric.js';
@@ -30,11 +38,12 @@ export interface MetricSources {
   /** Addresses that are denied now. */
   readonly deniedAddresses: () => number;
   readonly control: Pick<ControlMirror, 'ageMs' | 'banCount'>;
+  readonly inbox: Pick<InboxDispatcher, 'standing' | 'stats'>;
 }
 
 /** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
 export const createMetrics = (sources: MetricSources): Metrics => {
-  const { hub, health, isReady, latencies, deniedAddresses, control } = sources;
+  const { hub, health, isReady, latencies, deniedAddresses, control, inbox } = sources;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const { stats } = hub;
@@ -103,6 +112,16 @@ export const createMetrics = (sources: MetricSources): Metrics => {
 
   gauge('replyx_control_age_seconds', () => control.ageMs / 1000);
   gauge('replyx_bans', () => control.banCount);
+
+  gauge('replyx_inbox_entries', () => inbox.standing.entries);
+  gauge('replyx_inbox_lag_seconds', () => inbox.standing.oldestMs / 1000);
+  gauge('replyx_inbox_parked_dialogs', () => inbox.standing.parkedDialogs);
+  gauge('replyx_inbox_dead_letters', () => inbox.standing.deadLetters);
+  gauge('replyx_inbox_full_assistants', () => inbox.standing.full.length);
+  counters('replyx_inbox_deliveries_total', 'result', () => inbox.stats.deliveries);
+  counter('replyx_inbox_died_total', () => inbox.stats.died);
+  counter('replyx_inbox_dropped_total', () => inbox.stats.dropped);
+  counter('replyx_inbox_leases_lost_total', () => inbox.stats.leasesLost);
 
   const revocations = new Counter({ ...of('replyx_revocations_total'), labelNames: ['by'] });
   const revokedConnections = new Counter(of('replyx_revoked_connections_total'));

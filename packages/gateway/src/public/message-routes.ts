@@ -5,6 +5,7 @@ import type { RateLimit } from '../config/gateway-config.js';
 import { readBody, readQuery } from '../http/body.js';
 import { json } from '../http/http.js';
 import { Problem } from '../http/problem.js';
+import { publishProblem } from '../http/publish-problem.js';
 import type { Visitor } from './access.js';
 import type { PublicCall, PublicRoute } from './public-http.js';
 import { VISITOR_ROUTES } from './route-table.js';
@@ -17,6 +18,7 @@ export interface MessageRoutesParts {
   readonly visitor: (call: PublicCall, kind: VisitorKind) => Promise<Visitor>;
   /** The sender's window, by assistant. */
   readonly windowOf: (assistantId: string) => RateLimit;
+  readonly hasInbox: (assistantId: string) => boolean;
 }
 
 /** Bytes of frames in one history answer. */
@@ -40,7 +42,10 @@ const history =
   };
 
 const send =
-  (kind: VisitorKind, { visitor, hub, directory, random, windowOf }: MessageRoutesParts): PublicRoute['handle'] =>
+  (
+    kind: VisitorKind,
+    { visitor, hub, directory, random, windowOf, hasInbox }: MessageRoutesParts,
+  ): PublicRoute['handle'] =>
   async (call) => {
     const { dialogId, claims } = await visitor(call, kind);
     const { id, text, meta } = readBody(call.body, API_BODIES.visitorMessage);
@@ -52,11 +57,12 @@ const send =
       content: { id, text, meta },
       window: windowOf(claims.assistant_id),
       mustExist: directory === 'strict',
+      inbox: hasInbox(claims.assistant_id) ? claims.assistant_id : undefined,
     });
     if (result.status === 'rate_limited') {
       throw new Problem('rate_limited', undefined, coarseWait(result.retryAfterMs, random));
     }
-    if (result.status !== 'appended' && result.status !== 'duplicate') throw new Problem(result.status);
+    if (result.status !== 'appended' && result.status !== 'duplicate') throw publishProblem(result.status);
     const { epoch, offset, status } = result;
     return json(201, { id, epoch, offset, duplicate: status === 'duplicate' } satisfies ApiAnswer<'published'>);
   };

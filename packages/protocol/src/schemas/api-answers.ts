@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BOUNDS } from '../bounds.js';
 import { assistantLimits } from './api-bodies.js';
-import { frameId, id, offset, subject } from './fields.js';
+import { frameId, id, jsonObject, offset, subject } from './fields.js';
 import { epoch, errorName, handoffState, role, SERVER_FRAME_SCHEMAS } from './server-frames.js';
 
 const count = z.int().min(0);
@@ -80,6 +80,12 @@ export const API_ANSWERS = {
     allowed_domains: z.array(z.string()),
     widget_version: count,
     inbox: z.boolean(),
+    webhook: z
+      .strictObject({
+        url: z.string(),
+        rotating: z.boolean().meta({ description: 'Whether deliveries are signed by a previous secret as well.' }),
+      })
+      .exactOptional(),
     limits: assistantLimits,
   }),
   session: z.strictObject({
@@ -99,6 +105,25 @@ export const API_ANSWERS = {
     expires_in_ms: count.meta({ description: 'How long the lock is surely held, from the answer on.' }),
   }),
   renewedLock: z.strictObject({ lock_id: id, expires_in_ms: count }),
+  deadLetters: z.strictObject({
+    dead_letters: z
+      .array(
+        z.strictObject({
+          id,
+          assistant_id: id,
+          dialog_id: id,
+          attempts: count,
+          reason: z
+            .enum(['refused', 'timeout', 'unreachable', 'forbidden'])
+            .meta({ description: 'Why the last attempt failed.' }),
+          died_at: moment,
+          replay_of: z.string().exactOptional(),
+          entry: jsonObject,
+        }),
+      )
+      .max(BOUNDS.deadLetterPage),
+    next,
+  }),
   token: z.strictObject({
     token: z.string().max(BOUNDS.tokenChars),
     expires_in: z.int().min(1).meta({ description: 'Seconds.' }),
@@ -115,6 +140,16 @@ export const API_ANSWERS = {
         subscriptions: count,
         lag_ms: z.number().min(0),
         draining: z.boolean(),
+        inbox: z
+          .strictObject({
+            entries: count,
+            oldest_ms: z.number().min(0),
+            parked_dialogs: count,
+            dead_letters: count,
+            full: z.array(id).meta({ description: 'Assistants whose visitors are refused; at most 20.' }),
+          })
+          .exactOptional()
+          .meta({ description: 'Of the partitions of the inbox that the node serves.' }),
       }),
     ),
   }),

@@ -95,6 +95,24 @@ const fence = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
 /** An answer is written by an assistant; its stream's id becomes the message's. */
 const assistantSender = backendSender.extend({ role: z.literal('assistant') });
 
+/** Signs deliveries; printable ASCII, so that no one's encoding changes it. */
+const webhookSecret = z
+  .string()
+  .min(BOUNDS.webhookSecretMinChars)
+  .max(BOUNDS.webhookSecretChars)
+  .regex(/^[!-~]+$/);
+
+/** Where an assistant's inbox is posted to. */
+const webhook = z.strictObject({
+  url: z.string().min(1).max(BOUNDS.webhookUrlChars).meta({ description: 'An https URL; http outside production.' }),
+  secret: webhookSecret
+    .optional()
+    .meta({ description: 'Signs every delivery. Never given back; without it those that are stored stay.' }),
+  previous_secret: webhookSecret
+    .optional()
+    .meta({ description: 'Signs every delivery as well, while the receiver learns the new one.' }),
+});
+
 /** Bodies of both listeners. Strict: a field that the gateway does not know is a mistake of the caller. */
 export const API_BODIES = {
   publish: z.strictObject({
@@ -148,6 +166,7 @@ export const API_BODIES = {
     allowed_domains: z.array(z.string().min(1).max(253)).max(BOUNDS.allowedDomains).default([]),
     widget_version: z.int().min(0).default(0),
     inbox: z.boolean().default(false),
+    webhook: webhook.optional(),
     limits: assistantLimits.optional(),
   }),
   dialog: z.strictObject({
@@ -206,6 +225,13 @@ export const historyQuery = z.object({ track: track.optional(), ...pageQuery }).
 
 /** The same of a visitor, who has one track. */
 export const visitorHistoryQuery = z.object(pageQuery).refine(oneDirection, BOTH);
+
+/** Query of the list of dead letters. */
+export const deadLetterQuery = z.object({
+  assistant_id: id.optional(),
+  limit: z.coerce.number().pipe(z.int().min(1).max(BOUNDS.deadLetterPage)).optional(),
+  after: z.string().regex(CONTROL_CURSOR).meta({ description: '`next` of the page before.' }).optional(),
+});
 
 /** Query of a list of revocations or bans. */
 export const controlQuery = z.object({

@@ -1,18 +1,21 @@
 -- Changes the handoff of a dialog and tells its nodes. A refusal leaves nothing behind.
--- KEYS 1 meta, 2 streams, 3 main channel, 4-7 texts, 8 ids of the sender's last actions, 9 writers
+-- KEYS 1 meta, 2 streams, 3 main channel, 4-7 texts, 8 ids of the sender's last actions, 9 writers,
+--   10-12 see lib/inbox: stream, counts, channel
 -- ARGV 1 PUBLISH or SPUBLISH, 2 action, 3 id, 4 user of the sender, 5 the operator's member as JSON or '', 6 and 7 the operator as
 --   operators and as visitors see it, as JSON, 8 reason as JSON or '', 9 least new fence or 0 for the time, 10 '1' where the
---   directory must know the dialog, 11 lifetime of ids (ms), 12 most ids, 13 lifetime of a meta key that is made here (ms)
+--   directory must know the dialog, 11 lifetime of ids (ms), 12 most ids, 13 lifetime of a meta key that is made here (ms),
+--   14 assistant whose inbox is told or '', 15 the inbox's bound, 16 dialog
 -- Result {'done' | 'duplicate', then the six values of lib/handoff}, {'conflict' | 'closed' | 'not_found'}
 -- @include time
 -- @include present
 -- @include fence
 -- @include streams
 -- @include handoff
+-- @include inbox
 
 local meta, ids, writers = KEYS[1], KEYS[8], KEYS[9]
 local action, user = ARGV[2], ARGV[4]
-local m = redis.call('HMGET', meta, 't', 'c', 'f', 'h', 'hl', 'hv', 'hm', 'hr')
+local m = redis.call('HMGET', meta, 't', 'c', 'f', 'h', 'hl', 'hv', 'hm', 'hr', 'a')
 local state, life = m[4] or 'none', m[5] or ''
 if ARGV[10] == '1' and not m[1] then
   return { 'not_found' }
@@ -100,6 +103,11 @@ if after ~= state then
     tell('v', wroteFlag(writers, whose) == '1' and toVisitors or '{"role":"manager"}')
   else
     tell('a')
+  end
+  if m[1] and m[9] and m[9] == ARGV[14] then
+    local who = operator and string.match(operator, '^[^\n]*\n[^\n]*\n([^\n]*)\n')
+    inboxEvent(KEYS[10], KEYS[11], KEYS[12], ARGV[1], ARGV[15], m[9], m[1], ARGV[16], 'handoff',
+      ',"state":"' .. after .. '"' .. (who and ',"operator":' .. who or '') .. (reason and ',"reason":' .. reason or ''), now)
   end
 end
 redis.call('LPUSH', ids, mine)

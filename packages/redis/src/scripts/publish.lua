@@ -1,15 +1,19 @@
 -- Appends one publication. A refusal leaves nothing behind.
--- KEYS 1 meta, 2 log, 3 channel, 4 idempotency key, 5 window, 6 writers, 7 conns, 8 marks
+-- KEYS 1 meta, 2 log, 3 channel, 4 idempotency key, 5 window, 6 writers, 7 conns, 8 marks, 9-11 see lib/inbox: stream, counts,
+--   channel
 -- ARGV 1-8 see lib/settle; 9 PUBLISH or SPUBLISH, 10 origin `<incarnation>:<request>`, 11 frame before the offset, 12 frame
 --   after the time, 13 digest, 14 idempotency ttl (ms), 15 window limit (0 off), 16 window (ms), 17 fence or '', 18 '1' where the
 --   directory must know the dialog, 19 history size, 20 history ttl (ms), 21 ttl to set on the log (ms, a little longer, so that
---   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`)
--- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms}, {'conflict' | 'stale_fence' | 'closed' | 'not_found'}
+--   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`),
+--   24 assistant whose inbox gets the message or '', 25 the inbox's bound, 26 dialog
+-- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms},
+--   {'conflict' | 'stale_fence' | 'closed' | 'not_found' | 'inbox_full'}
 -- @include time
 -- @include window
 -- @include settle
 -- @include present
 -- @include fence
+-- @include inbox
 
 local meta, log, idem, window = KEYS[1], KEYS[2], KEYS[4], KEYS[5]
 local p = ARGV[1]
@@ -56,6 +60,15 @@ if limit > 0 then
   end
 end
 
+local inbox
+if ARGV[24] ~= '' then
+  inbox = inboxState(KEYS[10], ARGV[24])
+  if (tonumber(inbox[1]) or 0) >= tonumber(ARGV[25]) then
+    redis.call('DEL', idem)
+    return { 'inbox_full' }
+  end
+end
+
 local frame = ARGV[11] .. offset .. ',"timestamp":' .. string.format('%.0f', now) .. ARGV[12]
 local function payload()
   return 'p' .. epoch .. ':' .. offset .. ':' .. ARGV[10] .. '\n' .. frame
@@ -76,6 +89,10 @@ else
   redis.call('HSET', meta, p .. 'o', offset)
 end
 redis.call(ARGV[9], KEYS[3], bytes)
+if inbox then
+  inboxPut(inbox, KEYS[9], KEYS[10], KEYS[11], ARGV[9], ARGV[24], ARGV[26],
+    inboxHead('message', ARGV[24], m[6] or '', ARGV[26], now) .. ',"epoch":"' .. epoch .. '","message":' .. frame)
+end
 
 if limit > 0 then
   listAdd(window, limit, windowMs, 1, now)

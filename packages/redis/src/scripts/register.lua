@@ -1,9 +1,10 @@
 -- Checks a claim against the directory and registers a connection.
--- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel, 7 streams
+-- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel, 7 streams, 8-10 see lib/inbox:
+--   stream, counts, channel
 -- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 connection, 4 incarnation, 5 node id, 6 user, 7 member as JSON, 8 live incarnations,
 --   9 tenant, 10 assistant or '', 11 visitor or '', 12 allowed assistants in lines or '' for any, 13 'strict' or 'open',
 --   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list, 17 client id or '',
---   18 most live connections or 0, 19 'refuse' or 'replace'
+--   18 most live connections or 0, 19 'refuse' or 'replace', 20 inbox that is told: `<assistant> <tenant>` or '', 21 its bound
 -- Result {'not_found'}, {'full'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
 --   may know, '1' where this member wrote, older connections of the client in lines or '', the six values of lib/handoff, open
 --   streams, members listed, then for each its JSON and '0'|'1', then for each mark its track 'm'|'i', its offset, its member's
@@ -12,6 +13,7 @@
 -- @include time
 -- @include present
 -- @include handoff
+-- @include inbox
 
 local meta, conns, held, writers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user = ARGV[6]
@@ -60,6 +62,8 @@ local most = tonumber(ARGV[16])
 local counted = { [user] = true }
 local members, visible = 1, wrote == '1' and 1 or 0
 local before = false
+-- Also by a connection of a dead node, of which the inbox has not been told that it went.
+local announced = false
 local others = 0
 local evicted, older = {}, {}
 local oldest, oldestSince
@@ -70,6 +74,7 @@ for i = 1, #all, 2 do
   local lives = isLive(live, incarnation)
   if other == user then
     before = before or lives
+    announced = announced or inboxOf(value) ~= ''
     if all[i] ~= ARGV[3] then
       local since, client = cameAs(value)
       if ARGV[17] ~= '' and client == ARGV[17] then
@@ -112,18 +117,25 @@ if #changes > 0 then
     redis.call('PEXPIRE', meta, ARGV[14])
   end
 end
+local nowAt = nowMs()
+if ARGV[20] ~= '' and not record[1] then
+  inboxEvent(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[21], assistant, tenant, ARGV[2], 'opened', '', nowAt)
+end
 redis.call('PEXPIRE', meta, ARGV[14], 'GT')
 for i = 1, #evicted do
   redis.call('HDEL', conns, evicted[i][1])
   redis.call(ARGV[1], KEYS[6], 'v' .. evicted[i][2] .. '\n' .. evicted[i][1])
 end
-local now = string.format('%.0f', nowMs())
-redis.call('HSET', conns, ARGV[3], valueOf(ARGV[4], user, now, ARGV[5], now, ARGV[17], ARGV[7]))
+local now = string.format('%.0f', nowAt)
+redis.call('HSET', conns, ARGV[3], valueOf(ARGV[4], user, now, ARGV[5], now, ARGV[17], ARGV[20], ARGV[7]))
 redis.call('PEXPIRE', conns, ARGV[14])
 redis.call('SADD', held, ARGV[2])
 redis.call('PEXPIRE', held, ARGV[15])
 if not before then
   redis.call(ARGV[1], KEYS[6], 'j' .. wrote .. '\n' .. ARGV[7])
+end
+if ARGV[20] ~= '' and not announced then
+  inboxUser(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[21], ARGV[20], ARGV[2], 'user_connected', ARGV[7], nowAt)
 end
 
 local result = {

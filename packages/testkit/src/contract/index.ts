@@ -2,6 +2,7 @@ import { describeControlContract } from './control-contract.js';
 import { describeDirectoryContract } from './directory-contract.js';
 import { describeFanoutContract } from './fanout-contract.js';
 import { describeHandoffsContract } from './handoffs-contract.js';
+import { describeInboxContract } from './inbox-contract.js';
 import { describeLeasesContract } from './leases-contract.js';
 import { describeLimiterContract } from './limiter-contract.js';
 import { describeLockMasterContract, type LockMasterWorld } from './lock-master-contract.js';
@@ -17,6 +18,7 @@ export {
   describeDirectoryContract,
   describeFanoutContract,
   describeHandoffsContract,
+  describeInboxContract,
   describeLeasesContract,
   describeLimiterContract,
   describeLockMasterContract,
@@ -39,4 +41,5 @@ export const describeBackplaneContract = (name: string, makeWorld: MakeWorld): v
   describeControlContract(name, makeWorld);
   describeHandoffsContract(name, makeWorld);
   describeStreamsContract(name, makeWorld);
+  describeInboxContract(name, makeWorld);
 };

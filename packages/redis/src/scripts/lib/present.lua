@@ -1,9 +1,9 @@
--- A value of the conns hash is seven lines: incarnation, user (`<role>:<id as JSON>`), time of writing (ms), node id, time of
--- registration (ms), client id or '', member as JSON. None of them holds a line end. `live` is '\n' .. incarnations joined by
--- '\n' .. '\n'.
+-- A value of the conns hash is eight lines: incarnation, user (`<role>:<id as JSON>`), time of writing (ms), node id, time of
+-- registration (ms), client id or '', the inbox that is told of the user as `<assistant> <tenant>` or '', member as JSON. None of
+-- them holds a line end. `live` is '\n' .. incarnations joined by '\n' .. '\n'.
 
-local function valueOf(incarnation, user, stamp, node, since, client, member)
-  return table.concat({ incarnation, user, stamp, node, since, client, member }, '\n')
+local function valueOf(incarnation, user, stamp, node, since, client, inbox, member)
+  return table.concat({ incarnation, user, stamp, node, since, client, inbox, member }, '\n')
 end
 
 local function isLive(live, incarnation)
@@ -17,6 +17,10 @@ end
 -- Time of registration as text, client id.
 local function cameAs(value)
   return string.match(value, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)\n([^\n]*)\n')
+end
+
+local function inboxOf(value)
+  return string.match(value, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)\n')
 end
 
 local function memberOf(value)
