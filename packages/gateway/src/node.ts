@@ -335,7 +335,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       limits: gatekeeper.sessions,
       windowOf: (assistantId) => limitsOf(assistantId).messages,
       onForeignOrigin,
-      onRefused: gatekeeper.onRefused,
+      onRefused: gatekeeper.onHttpRefused,
       events: {
         ...entry,
         join: (admitted, transport) => {
