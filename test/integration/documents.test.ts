@@ -296,6 +296,7 @@ describe('the internal listener answers as its OpenAPI document says', () => {
     ['post', '/v1/revocations', { sub: 'b', issued_before: 1_767_225_600_000 }],
     ['post', '/v1/bans', { network: '198.51.100.7' }],
     ['post', '/v1/disconnect', { code: 1001 }],
+    ['post', '/v1/drain', {}],
     ['post', '/v1/disconnect', { sub: 'b', code: 4010 }],
     ['post', '/v1/tokens', { type: 'root' }],
     ['post', '/v1/tokens', { type: 'operator', sub: 'o', tenant: 't', role: 'r', exp: 1 }],

@@ -404,7 +404,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       windowOf: (assistantId) => limitsOf(assistantId).messages,
       hasInbox,
       onForeignOrigin,
-      onRefused: gatekeeper.onRefused,
+      onRefused: gatekeeper.onHttpRefused,
       events: {
         ...entry,
         join: (admitted, transport) => {

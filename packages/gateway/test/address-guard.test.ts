@@ -85,6 +85,16 @@ describe('the address guard', () => {
     expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
   });
 
+  it('has room for the address again when the window has, not when the coarse wait that was told is over', async () => {
+    const { clock, guard, state } = world();
+    state.answer = { status: 'refused', window: 'connects', retryAfterMs: 40_000 };
+    await guard.connect(ATTACKER);
+    clock.advance(39_999);
+    expect(guard.screen(ATTACKER, OWN)).toMatchObject({ status: 429 });
+    clock.advance(1);
+    expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
+  });
+
   it('holds the limit against a foreign page as such, however often it sends its visitors', async () => {
     const { guard, state } = world();
     state.answer = { status: 'refused', window: 'connects', retryAfterMs: 4_000 };
@@ -119,7 +129,7 @@ describe('the address guard', () => {
   });
 
   it('tells so many newcomers of an address that the backplane is away, and then refuses them', async () => {
-    const { guard, state } = world({ connects: 3 });
+    const { clock, guard, state } = world({ connects: 3 });
     state.answer = 'away';
     const statuses: string[] = [];
     for (let i = 0; i < 5; i += 1) statuses.push((await guard.connect(ATTACKER)).status);
@@ -127,6 +137,9 @@ describe('the address guard', () => {
     expect(guard.screen(ATTACKER, OWN)).toMatchObject({ status: 429 });
     state.answer = { status: 'taken' };
     expect(await guard.connect(address('198.51.100.1'))).toEqual({ status: 'taken' });
+    // The outage is over, and soon it is for those who asked too often in it.
+    clock.advance(5_000);
+    expect(guard.screen(ATTACKER, OWN)).toBeUndefined();
   });
 
   it('says that the backplane is away also where every limit is off', async () => {

@@ -32,6 +32,9 @@ export type Taken =
   /** The backplane is away. */
   | { readonly status: 'unavailable' };
 
+/** The same, with the exact wait: of this node alone. */
+type Asked = Exclude<Taken, { readonly status: 'limited' }> | { readonly status: 'limited'; readonly waitMs: number };
+
 /** What is held against the address of a refused credential, by the code of the refusal. */
 export type OnRefused = (code: CloseName, from: PageRequest & { readonly address: ClientAddress }) => void;
 
@@ -57,7 +60,10 @@ export interface AddressGuardParts {
 
 /** A denied address offends again with every so many attempts. */
 const HITS_AN_OFFENCE = 10;
-const TAKEN: Taken = { status: 'taken' };
+const TAKEN = { status: 'taken' } as const;
+const UNAVAILABLE = { status: 'unavailable' } as const;
+/** How long an address that asked too often while the backplane was away is kept out before it may ask again. */
+const AWAY_DENIAL_MS = 5_000;
 /** Of what only a page can do that is allowed to. */
 const NOT_FOREIGN = (): boolean => false;
 
@@ -70,10 +76,12 @@ export class AddressGuard {
   readonly denials: LocalDenials;
   private readonly parts: AddressGuardParts;
   private readonly insurance: RateLimiterMemory | undefined;
+  private readonly slotSalt: Uint8Array;
 
   constructor(parts: AddressGuardParts) {
     const { clock, rateLimits } = parts;
     this.parts = parts;
+    this.slotSalt = parts.random.bytes(16);
     this.denials = new LocalDenials(clock, rateLimits.maxAddresses);
     const { limit, windowMs } = rateLimits.connects;
     this.insurance =
@@ -106,14 +114,15 @@ export class AddressGuard {
     const byAddress = await this.takeByAddress(address, [this.spec('sessions', 1)], NOT_FOREIGN, false);
     if (byAddress.status !== 'taken') return byAddress;
     const spec = this.spec('assistant_sessions', 1);
-    return this.take({ kind: 'a', key: assistantId }, [limit === undefined ? spec : { ...spec, limit }]);
+    return this.told(
+      await this.take({ kind: 'a', key: assistantId }, [limit === undefined ? spec : { ...spec, limit }]),
+    );
   }
 
   /** One request with an API key; the key itself is not told to the store. */
-  apiRequest(key: string): Promise<Taken> {
-    return this.take({ kind: 'k', key: createHash('sha256').update(key).digest('base64url').slice(0, 22) }, [
-      this.spec('api', 1),
-    ]);
+  async apiRequest(key: string): Promise<Taken> {
+    const digest = createHash('sha256').update(key).digest('base64url').slice(0, 22);
+    return this.told(await this.take({ kind: 'k', key: digest }, [this.spec('api', 1)]));
   }
 
   /** A credential of the address was refused. */
@@ -152,47 +161,47 @@ export class AddressGuard {
     isForeign: () => boolean,
     denies = true,
   ): Promise<Taken> {
-    const taken = await this.take({ kind: 'ip', key: address.key }, specs);
-    if (taken.status === 'taken') return taken;
-    if (taken.status === 'limited') {
-      // Not a moment longer than the window itself: the wait that is told is longer.
-      if (denies) this.denials.deny(address.key, taken.roomInMs);
-      this.parts.threat.note(address.key, 'limit_hit', isForeign());
-      return taken;
-    }
-    const mayAsk = await this.mayBeToldAway(address);
-    if (mayAsk) return taken;
-    const roomInMs = this.parts.rateLimits.connects.windowMs / 2;
-    if (denies) this.denials.deny(address.key, roomInMs);
-    return { status: 'limited', retryAfterMs: coarseWait(roomInMs, this.parts.random), roomInMs };
+    const asked = await this.take({ kind: 'ip', key: address.key }, specs);
+    if (asked.status === 'taken') return asked;
+    if (asked.status === 'limited') this.parts.threat.note(address.key, 'limit_hit', isForeign());
+    else if (await this.mayBeToldAway(address)) return asked;
+    // Exactly as long as the window has no room: a denial that outlived it would refuse what the limit admits.
+    const waitMs = asked.status === 'limited' ? asked.waitMs : AWAY_DENIAL_MS;
+    if (denies) this.denials.deny(address.key, waitMs);
+    return this.told({ status: 'limited', waitMs });
   }
 
-  private async take(subject: Subject, specs: readonly WindowSpec[]): Promise<Taken> {
-    const { limiter, rateLimits, isAway, onLimited, random } = this.parts;
+  /** What may be said of it: waits are coarse. */
+  private told(asked: Asked): Taken {
+    if (asked.status !== 'limited') return asked;
+    return { status: 'limited', retryAfterMs: coarseWait(asked.waitMs, this.parts.random) };
+  }
+
+  private async take(subject: Subject, specs: readonly WindowSpec[]): Promise<Asked> {
+    const { limiter, rateLimits, isAway, onLimited } = this.parts;
     const active = specs.filter(({ limit }) => limit > 0);
-    if (active.length === 0) return isAway() ? { status: 'unavailable' } : TAKEN;
+    if (active.length === 0) return isAway() ? UNAVAILABLE : TAKEN;
     try {
       const result = await limiter.take(subject, active);
       if (result.status === 'taken') return TAKEN;
       onLimited(result.window as LimitName, subject, rateLimits.dryRun);
-      const { retryAfterMs: roomInMs } = result;
-      if (rateLimits.dryRun) return TAKEN;
-      return { status: 'limited', retryAfterMs: coarseWait(roomInMs, random), roomInMs };
+      return rateLimits.dryRun ? TAKEN : { status: 'limited', waitMs: result.retryAfterMs };
     } catch (error) {
-      if (error instanceof BackplaneUnavailable) return { status: 'unavailable' };
+      if (error instanceof BackplaneUnavailable) return UNAVAILABLE;
       throw error;
     }
   }
 
-  /** Addresses share the slots of a table of fixed size: the library keeps an entry and a timer for each key. */
+  /**
+   * Addresses share the slots of a table of fixed size: the library keeps an entry and a timer for each key. Which share one is this
+   * process' own secret, so that nobody can choose an address that fills another's.
+   */
   private async mayBeToldAway(address: ClientAddress): Promise<boolean> {
     if (this.insurance === undefined || this.parts.rateLimits.dryRun) return true;
-    let slot = 0;
-    for (let index = 0; index < address.key.length; index += 1) {
-      slot = (Math.imul(slot, 31) + address.key.charCodeAt(index)) >>> 0;
-    }
+    const digest = createHash('sha256').update(this.slotSalt).update(address.key).digest();
+    const slot = digest.readUInt32BE() % this.parts.rateLimits.maxAddresses;
     try {
-      await this.insurance.consume(String(slot % this.parts.rateLimits.maxAddresses));
+      await this.insurance.consume(String(slot));
       return true;
     } catch {
       return false;

@@ -9,11 +9,12 @@ import {
   ThreatScore,
 } from '@replyx/core';
 import { CLOSE_CODES, type CloseName, type ConnectionKind } from '@replyx/protocol';
+import { bearerToken } from '../auth/token-transport.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
-import { createSecurityLog, type SecurityEvent, sampleOf } from '../observability/security-log.js';
-import type { PublicRequest, Refusal } from '../public/public-http.js';
+import { createSecurityLog, type SecurityEvent, type SecurityFields, sampleOf } from '../observability/security-log.js';
+import type { Endpoint, PublicRequest, Refusal } from '../public/public-http.js';
 import { refusalProblem } from '../public/refusals.js';
 import type { SessionLimits } from '../public/session-routes.js';
 import { AddressGuard, OFFENCES, type OnRefused, type Taken } from './address-guard.js';
@@ -48,6 +49,9 @@ const REFUSAL_EVENTS: Partial<Record<CloseName, SecurityEvent>> = {
   NOT_FOUND: 'id_probed',
 };
 
+/** Where a credential is served without a look at the verdict on a connection. */
+const BY_CREDENTIAL: ReadonlySet<Endpoint> = new Set<Endpoint>(['sessions', 'messages']);
+
 export interface Gatekeeper {
   readonly guard: AddressGuard;
   readonly threat: ThreatScore;
@@ -58,6 +62,8 @@ export interface Gatekeeper {
   readonly limit: (request: PublicRequest) => Promise<Refusal | undefined>;
   readonly sessions: SessionLimits;
   readonly onRefused: OnRefused;
+  /** The same for a request without a verdict, which is written to the log here. */
+  readonly onHttpRefused: OnRefused;
   /** By what is counted of an API key; throws `Problem`. */
   readonly limitApi: (authorization: string | undefined) => Promise<void>;
   /** Counts a verdict, and logs what is of interest to security. */
@@ -128,6 +134,20 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
     proxyProtocol: config.proxyProtocol,
   });
 
+  const onRefused: OnRefused = (code, from) => {
+    const offence = OFFENCES[code];
+    if (offence !== undefined) guard.failed(from.address, offence, parts.isForeign(from)).catch(parts.onBug);
+  };
+  const logRefused = (code: CloseName, from: Parameters<OnRefused>[1], fields: SecurityFields): void => {
+    const event = REFUSAL_EVENTS[code];
+    if (event === undefined) return;
+    log(event, {
+      address: from.address.text,
+      ...fields,
+      ...(event === 'origin_refused' ? { origin: shownOrigin(from.origin) } : {}),
+    });
+  };
+
   return {
     guard,
     threat,
@@ -138,15 +158,23 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
       return refusal === undefined ? { greeting: 'welcome', address } : { greeting: 'refuse', refusal };
     },
     connect: (from) => guard.connect(from.address, () => parts.isForeign(from)),
-    limit: async ({ endpoint, address, page }) =>
-      endpoint === 'events' ? undefined : refusalOf(await guard.request(address, () => parts.isForeign(page))),
-    onRefused: (code, from) => {
-      const offence = OFFENCES[code];
-      if (offence !== undefined) guard.failed(from.address, offence, parts.isForeign(from)).catch(parts.onBug);
+    limit: async ({ endpoint, address, isPreflight, page }) => {
+      if (endpoint === 'events' && !isPreflight) return undefined;
+      const refusal = refusalOf(await guard.request(address, () => parts.isForeign(page)));
+      if (refusal !== undefined) return refusal;
+      // As newcomers of a socket, and for as long.
+      const isBlind = !isPreflight && BY_CREDENTIAL.has(endpoint) && parts.isControlStale();
+      return isBlind ? { status: 503, reason: 'control_stale' } : undefined;
+    },
+    onRefused,
+    onHttpRefused: (code, from) => {
+      onRefused(code, from);
+      logRefused(code, from, { kind: 'http' });
     },
     limitApi: async (authorization) => {
-      if (config.rateLimits.api.limit === 0 || authorization === undefined) return;
-      const refusal = refusalOf(await guard.apiRequest(authorization));
+      const key = bearerToken(authorization);
+      if (config.rateLimits.api.limit === 0 || !key) return;
+      const refusal = refusalOf(await guard.apiRequest(key));
       if (refusal !== undefined) throw refusalProblem(refusal);
     },
     sessions: {
@@ -181,14 +209,7 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
       }
       metrics().admission(kind, 'closed', verdict.reason);
       metrics().closed(CLOSE_CODES[verdict.code].code);
-      const event = REFUSAL_EVENTS[verdict.code];
-      if (event === undefined || request === undefined) return;
-      log(event, {
-        address: request.address.text,
-        kind,
-        reason: verdict.reason,
-        ...(event === 'origin_refused' ? { origin: shownOrigin(request.origin) } : {}),
-      });
+      if (request !== undefined) logRefused(verdict.code, request, { kind, reason: verdict.reason });
     },
     stop: () => threat.stop(),
   };

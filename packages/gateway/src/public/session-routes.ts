@@ -58,7 +58,7 @@ const siteClaims = async (
   parts: SessionRoutesParts,
 ): Promise<ClaimsOf<'site'>> => {
   const { origin, host } = call;
-  const refused = (code: 'AUTH_FAILED' | 'FORBIDDEN_DOMAIN'): Problem => {
+  const refused = (code: 'AUTH_FAILED' | 'FORBIDDEN_DOMAIN' | 'REVOKED'): Problem => {
     parts.onRefused(code, { ...call.peer.page, address: call.peer.address });
     return new Problem(problemOfClose(code));
   };
@@ -67,7 +67,7 @@ const siteClaims = async (
   const verified = await parts.auth.verifier.verify(picked.token, { types: ['site'] });
   if (verified.status === 'refused') throw refused('AUTH_FAILED');
   const { claims } = verified;
-  if (parts.isRevoked(claims)) throw new Problem('revoked');
+  if (parts.isRevoked(claims)) throw refused('REVOKED');
   const { allowed_domains: domains } = claims;
   if (!isOriginAllowed({ kind, origin, host, domains, appOrigins: [], widgetOrigins: parts.widgetOrigins })) {
     parts.onForeignOrigin({ kind, origin, host }, origin === undefined ? 'no_origin' : 'foreign_origin');
