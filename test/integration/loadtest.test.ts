@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { guardProcess, TEST_API_KEY, TEST_SECRET_KEY, TEST_SITE_SECRET } from '@replyx/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWorld, type World } from './world.js';
+import { at, startWorld, type World } from './world.js';
 
 const COMMAND = fileURLToPath(new URL('../../packages/loadtest/bin/replyx-load.js', import.meta.url));
 
@@ -197,14 +197,26 @@ describe('replyx-load against a cluster of two nodes', () => {
     expect(result.counts.sent).toBeGreaterThan(0);
   });
 
-  it('removes what it has made, and says in one line why it can not begin', async () => {
-    const { api } = world.nodes[0] as World['nodes'][number];
-    const made = resultOf('dialogs.json');
-    expect(made.settings.dialogs).toBe(20);
-    writeFileSync(join(folder, 'api-wrong'), 'not-the-key-of-anybody-0123456789');
-    const ran = await run('dialogs', '--dialogs', '1', '--api-key-file', 'api-wrong', '--quietly');
-    expect(ran).toEqual({ code: 1, out: '', err: 'replyx-load: the internal listener does not accept the API key\n' });
-    expect((await api.get('/v1/cluster')).status).toBe(200);
+  it('has erased the dialogs that it made', async () => {
+    const { api } = at(world.nodes, 0);
+    const { run: name } = resultOf('dialogs.json');
+    for (const n of [0, 19]) expect((await api.get(`/v1/dialogs/load-${name}-${n}`)).status).toBe(404);
+  });
+
+  it('says in one line why it can not begin', async () => {
+    writeFileSync(join(folder, 'wrong'), 'not-the-key-of-anybody-0123456789');
+    const refused = await run('dialogs', '--dialogs', '1', '--api-key-file', 'wrong', '--quietly');
+    expect(refused).toEqual({
+      code: 1,
+      out: '',
+      err: 'replyx-load: the internal listener does not accept the API key\n',
+    });
+    const foreign = await run('idle', '--connections', '2', '--site-secret-file', 'wrong', '--quietly');
+    expect(foreign).toEqual({
+      code: 1,
+      out: '',
+      err: 'replyx-load: no connection was admitted: close 4002 (2 times)\n',
+    });
   });
 
   // Last: it takes a node away.

@@ -38,6 +38,7 @@ const result = (over: Partial<RunResult> = {}): RunResult => {
   return {
     format: RESULT_FORMAT,
     tool: '0.1.0',
+    run: 'r4nd0m1',
     scenario: 'dialogs',
     title: 'ten dialogs',
     startedAt: '2026-01-01T00:00:00.000Z',

@@ -1,17 +1,11 @@
-import { cpus } from 'node:os';
 import { CommandFailure } from '../command.js';
-import { noFaults } from '../dialog-check.js';
-import { type DriverResult, LATENCIES, type LatencyName } from '../driver/driver-messages.js';
-import { Histogram } from '../histogram.js';
 import { heldSockets, type LoadPlan } from '../load-plan.js';
-import { packageVersion } from '../version.js';
-import { driverLimits } from './driver-limits.js';
+import { assembleResult } from './assemble-result.js';
 import { DriverProcess } from './driver-process.js';
-import { gatherMeasures, type Turns } from './gather-measures.js';
 import { type RollingStep, runSteps } from './rolling-steps.js';
 import { growthPerHour, type LiveView, RunMeter } from './run-meter.js';
-import { type LatencySummary, RESULT_FORMAT, type RunResult, type Step, summarize } from './run-result.js';
-import { cpuBetween, type ServerSample, type ServerSource, ServerWatch } from './server-watch.js';
+import type { RunResult, Step } from './run-result.js';
+import { type ServerSample, type ServerSource, ServerWatch } from './server-watch.js';
 import { addCounts } from './timeline.js';
 
 export interface LoadRun {
@@ -34,19 +28,6 @@ export interface LoadHooks {
 /** The load begins a little after the drivers are told, so that all of them begin with it. */
 const START_DELAY_MS = 300;
 const LEAVE_MS = 4_000;
-
-const mergeLatencies = (
-  results: readonly DriverResult[],
-): { merged: Record<LatencyName, Histogram>; summaries: Partial<Record<LatencyName, LatencySummary>> } => {
-  const merged = Object.fromEntries(LATENCIES.map((name) => [name, new Histogram()])) as Record<LatencyName, Histogram>;
-  const summaries: Partial<Record<LatencyName, LatencySummary>> = {};
-  for (const name of LATENCIES) {
-    for (const { latencies } of results) merged[name].add(latencies[name]);
-    const summary = summarize(merged[name]);
-    if (summary !== undefined) summaries[name] = summary;
-  }
-  return { merged, summaries };
-};
 
 const commonest = (record: Readonly<Record<string, number>>): string => {
   const [first] = Object.entries(record).sort(([, a], [, b]) => b - a);
@@ -123,63 +104,18 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
     const results = await all((driver) => driver.next('result'));
     meter.stop();
 
-    const turns: Turns = { before, connected, loadStart, measureStart, loadEnd };
-    const { merged, summaries } = mergeLatencies(results);
-    const counts = addCounts(results.map((result) => result.counts));
-    const faults = noFaults();
-    for (const result of results) {
-      for (const name of Object.keys(faults) as (keyof typeof faults)[]) faults[name] += result.faults[name];
-    }
-    const driverLoad = {
-      cpuShare: Math.max(...results.map((result) => result.cpuShare)),
-      lagP99Ms: merged.lag.percentile(99) / 1000,
-      lateP99Ms: merged.late.percentile(99) / 1000,
-    };
-    const limits = driverLimits(driverLoad);
-    const from = measureStart ?? loadStart;
-    return {
-      format: RESULT_FORMAT,
-      tool: packageVersion(),
-      scenario: plan.scenario,
-      title: run.title,
-      startedAt: startedAt.toISOString(),
+    return assembleResult({
+      run,
+      startedAt,
       interrupted: state.stopped,
-      settings: run.settings,
-      environment: { node: process.versions.node, system: `${process.platform} ${process.arch}`, cpus: cpus().length },
-      measures: gatherMeasures({
-        plan,
-        turns,
-        hasServers: run.servers.length > 0,
-        counts,
-        faults,
-        away: results.reduce((sum, { away }) => sum + away, 0),
-        connectionsAtStart,
-        joinedAtStart: atStart.joined,
-        latencies: summaries,
-        drivers: { ...driverLoad, limited: limits.length > 0 },
-        growthPerHour: growthPerHour(meter.growth),
-        failedSteps: done.filter(({ result }) => result !== 'ok').length,
-      }),
-      latencies: summaries,
-      counts,
-      faults,
-      driverLimits: limits,
-      servers: run.servers.map(({ name }, i) => {
-        const only = (sample: ServerSample): ServerSample => ({ ...sample, usages: [sample.usages[i]] });
-        const isKnown = from.usages[i] !== undefined && loadEnd.usages[i] !== undefined;
-        return {
-          name,
-          cpuShare: isKnown
-            ? (cpuBetween(only(from), only(loadEnd)) * 1000) / Math.max(1, loadEnd.atMs - from.atMs)
-            : null,
-          rssBeforeBytes: before.usages[i]?.rssBytes ?? null,
-          rssBytes: loadEnd.usages[i]?.rssBytes ?? null,
-        };
-      }),
+      results,
+      turns: { before, connected, loadStart, measureStart, loadEnd },
+      connectionsAtStart,
+      joinedAtStart: atStart.joined,
       steps: done,
       timeline: meter.timeline.points(),
-      assertions: [],
-    };
+      growthPerHour: growthPerHour(meter.growth),
+    });
   } finally {
     meter.stop();
     // Those that have told their result close their sockets and leave; after a failure nobody is waited for.

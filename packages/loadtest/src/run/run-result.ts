@@ -46,6 +46,8 @@ export interface AssertionOutcome {
 export interface RunResult {
   readonly format: typeof RESULT_FORMAT;
   readonly tool: string;
+  /** Its random name; its dialogs were `load-<run>-<n>`. */
+  readonly run: string;
   readonly scenario: LoadPlan['scenario'];
   readonly title: string;
   readonly startedAt: string;
