@@ -27,8 +27,8 @@ export type AddressRefusal =
 
 export type Taken =
   | { readonly status: 'taken' }
-  /** `retryAfterMs`: what may be told, coarse and jittered; `roomInMs`: when there is room again, for this node alone. */
-  | { readonly status: 'limited'; readonly retryAfterMs: number; readonly roomInMs: number }
+  /** `retryAfterMs`: what may be told, coarse and jittered. */
+  | { readonly status: 'limited'; readonly retryAfterMs: number }
   /** The backplane is away. */
   | { readonly status: 'unavailable' };
 
