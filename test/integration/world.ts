@@ -44,6 +44,8 @@ const UNLIMITED: ProcessEnv = {
   WS_RATE_LIMIT_MESSAGES: 0,
   WS_RATE_LIMIT_FRAMES: 0,
   WS_RATE_LIMIT_PER_IP: 0,
+  // A machine that is shared lags for reasons of others.
+  WS_SHED_LAG_MS: 0,
   WS_RATE_LIMIT_AUTH_FAILURES: 0,
   WS_RATE_LIMIT_HTTP: 0,
   WS_MAX_CONNECTIONS_PER_DIALOG: 0,

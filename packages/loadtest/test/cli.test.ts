@@ -1,8 +1,3 @@
-import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { main } from '../src/cli.js';
 
@@ -117,21 +112,5 @@ describe('replyx-load', () => {
     expect(dear.first.name).toMatch(/^(node|Redis) /);
     const { out } = await load('plan', '--connections', '100k', '--rate', '2k');
     expect(out).toMatch(/^\d+ nodes \(1 of them to spare\), \d+ Redis shards?\n.* gives out first/);
-  });
-});
-
-describe('bin/replyx-load.js', () => {
-  it('says that nothing is built', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'replyx-load-bin-'));
-    const bin = join(folder, 'bin', 'replyx-load.mjs');
-    try {
-      cpSync(fileURLToPath(new URL('../bin/replyx-load.js', import.meta.url)), bin);
-      const ran = await new Promise<{ code: unknown; err: string }>((resolve) => {
-        execFile(process.execPath, [bin], (error, _, err) => resolve({ code: error?.code, err }));
-      });
-      expect(ran).toEqual({ code: 1, err: 'replyx-load: REPLYX is not built: run npm run build\n' });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });
