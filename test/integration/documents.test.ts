@@ -647,7 +647,8 @@ describe('trouble', () => {
       everyMs: 100,
     });
     // Closes go at a pace: with so many it takes a while.
-    const crowd = await Promise.all(Array.from({ length: 60 }, () => joinOperator(at(world.nodes, 1), 'd')));
+    const enter = () => until(() => joinOperator(at(world.nodes, 1), 'd'), { what: 'a join', everyMs: 50 });
+    const crowd = await Promise.all(Array.from({ length: 60 }, enter));
     const leaving = at(world.processes, 1);
     const { nodeId, exited } = leaving;
     expect((await call('post', '/v1/drain', { node_id: nodeId })).status).toBe(202);
