@@ -651,7 +651,11 @@ describe('trouble', () => {
     const crowd = await Promise.all(Array.from({ length: 60 }, enter));
     const leaving = at(world.processes, 1);
     const { nodeId, exited } = leaving;
-    expect((await call('post', '/v1/drain', { node_id: nodeId })).status).toBe(202);
+    const order = async () => (await call('post', '/v1/drain', { node_id: nodeId })).status;
+    await until(async () => (await order()) === 202, {
+      what: 'the node to be seen by the one that is asked',
+      everyMs: 50,
+    });
     for (const operation of sockets)
       await until(async () => (await refuse(pathOf(operation, 'd'))) === 503, { what: 'the drain' });
     for (const kind of KINDS) {
