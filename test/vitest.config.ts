@@ -4,8 +4,14 @@ import { defineConfig } from 'vitest/config';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Tests with real processes share two cores with what they start, and mostly wait: two files at a time, and guards that only a hang
-// meets.
-const processes = { maxWorkers: 2, sequence: { groupOrder: 1 }, testTimeout: 120_000, hookTimeout: 60_000 };
+// meets. What fails once on a machine that others use is tried once more.
+const processes = {
+  maxWorkers: 2,
+  sequence: { groupOrder: 1 },
+  testTimeout: 120_000,
+  hookTimeout: 60_000,
+  retry: 1,
+};
 
 export default defineConfig({
   root,
