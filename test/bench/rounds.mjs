@@ -1,4 +1,5 @@
-const TOLERANCE = 0.1;
+/** By how much the control may differ. */
+export const TOLERANCE = 0.1;
 const SATURATED = 0.9;
 
 export const median = (numbers) => {
@@ -32,7 +33,7 @@ const oneRound = async (scenario, contenders, options, label) => {
 
 /**
  * Paired rounds, each with every contender in turn. A round whose control is off is repeated, twice as many as wanted at most; then the
- * least wrong ones count, and the table says so.
+ * least wrong ones count, and the table says so. Resolves the results of the rounds that count, by contender.
  */
 export const runScenario = async (scenario, contenders, options) => {
   const good = [];
@@ -48,14 +49,15 @@ export const runScenario = async (scenario, contenders, options) => {
     }
   }
   off.sort((a, b) => a.distance - b.distance);
-  const kept = [...good, ...off.slice(0, options.rounds - good.length)].map(({ results }) => results);
-  return {
-    scenario,
-    rounds: kept,
-    repeated: off.length,
-    unsteady: options.rounds - good.length,
-    /** Keys of those whose driver was saturated in some round. */
-    saturated: scenario.contenders.filter((key) => kept.some((results) => (results[key]?.driverCpu ?? 0) > SATURATED)),
-    median: (key, field) => median(kept.map((results) => results[key]?.[field])),
-  };
+  return [...good, ...off.slice(0, options.rounds - good.length)].map(({ results }) => results);
 };
+
+/** What the rounds of a scenario say, with the options that they were run with. */
+export const outcomeOf = (scenario, { rounds, options }) => ({
+  scenario,
+  options,
+  unsteady: rounds.filter((results) => offBy(scenario, results) > TOLERANCE).length,
+  /** Keys of those whose driver was saturated in some round. */
+  saturated: scenario.contenders.filter((key) => rounds.some((results) => (results[key]?.driverCpu ?? 0) > SATURATED)),
+  median: (key, field) => median(rounds.map((results) => results[key]?.[field])),
+});

@@ -1,8 +1,8 @@
 // Measures the gateway against a bare server and its peers in one run, interleaved, and writes the table of the README: README.md.
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, root } from '../../deploy/local/bootstrap.mjs';
 import { readOptions, USAGE } from './options.mjs';
+import { keepResults, readResults } from './results.mjs';
 
 const options = (() => {
   try {
@@ -16,12 +16,13 @@ const options = (() => {
 ensureInstalled();
 ensureBuilt();
 // What they import is built first.
-const [{ contendersFor }, { SCENARIOS }, { runScenario }, { aimsOf, tableOf, writeTable }] = await Promise.all([
-  import('./contenders/all.mjs'),
-  import('./scenarios/all.mjs'),
-  import('./rounds.mjs'),
-  import('./table.mjs'),
-]);
+const [{ contendersFor }, { SCENARIOS }, { outcomeOf, runScenario }, { aimsOf, tableOf, writeTable }] =
+  await Promise.all([
+    import('./contenders/all.mjs'),
+    import('./scenarios/all.mjs'),
+    import('./rounds.mjs'),
+    import('./table.mjs'),
+  ]);
 
 const unknown = options.only?.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name)) ?? [];
 if (unknown.length > 0) {
@@ -31,14 +32,21 @@ if (unknown.length > 0) {
 const chosen = SCENARIOS.filter(({ name }) => options.only?.includes(name) ?? true);
 const contenders = contendersFor(chosen, options.peers);
 
-const outcomes = [];
-for (const scenario of chosen) outcomes.push(await runScenario(scenario, contenders, options));
+const shown = [];
+for (const scenario of chosen) {
+  const measured = { options, rounds: await runScenario(scenario, contenders, options) };
+  keepResults(scenario.name, measured);
+  shown.push(outcomeOf(scenario, measured));
+}
+console.log(`\n${tableOf(shown)}\n\n${aimsOf(shown).join('\n')}`);
 
-const table = tableOf(outcomes, options);
-console.log(`\n${table}\n\n${aimsOf(outcomes, options).join('\n')}`);
-const folder = join(root, '.cache', 'bench');
-mkdirSync(folder, { recursive: true });
-const raw = outcomes.map(({ scenario, rounds, repeated }) => ({ scenario: scenario.name, repeated, rounds }));
-writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ options, outcomes: raw }, null, 2)}\n`);
-if (options.write) writeTable(join(root, 'README.md'), table);
+if (options.write) {
+  // Rows of what was not run now are those of its last run.
+  const results = readResults();
+  const all = SCENARIOS.flatMap((scenario) => {
+    const measured = results[scenario.name];
+    return measured === undefined ? [] : [outcomeOf(scenario, measured)];
+  });
+  writeTable(join(root, 'README.md'), tableOf(all));
+}
 process.exit(0);

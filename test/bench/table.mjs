@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { TOLERANCE } from './rounds.mjs';
 
 const MARKED = /(<!-- bench:begin -->\n)[\s\S]*(<!-- bench:end -->)/;
 
@@ -18,9 +19,12 @@ const valuesOf = ({ median }, row) => ({
   soketi: median('soketi', row.field),
 });
 
+/** A latency is not what a round is repeated for; where even its median is off, the row says so. */
+const isControlOff = ({ bare, control }) => control !== undefined && Math.abs(control / bare - 1) > TOLERANCE;
+
 const rowText = (outcome, row) => {
   const of = valuesOf(outcome, row);
-  const marks = `${outcome.unsteady > 0 ? ' ¹' : ''}${outcome.saturated.length > 0 ? ' ²' : ''}`;
+  const marks = `${outcome.unsteady > 0 || isControlOff(of) ? ' ¹' : ''}${outcome.saturated.length > 0 ? ' ²' : ''}`;
   const cells = [
     `${row.work}${marks}`,
     cell(of.bare, row),
@@ -33,18 +37,26 @@ const rowText = (outcome, row) => {
   return `| ${cells.join(' | ')} |`;
 };
 
+/** Rows for which something was measured: a size may have been too large for the machine. */
+const rowsOf = (outcome) =>
+  outcome.scenario.rows(outcome.options).filter((row) => valuesOf(outcome, row).replyx !== undefined);
+
 /** The table of the README: one row for each thing measured. */
-export const tableOf = (outcomes, options) => {
-  const rows = outcomes.flatMap((outcome) => outcome.scenario.rows(options).map((row) => rowText(outcome, row)));
+export const tableOf = (outcomes) => {
+  const rows = outcomes.flatMap((outcome) => rowsOf(outcome).map((row) => rowText(outcome, row)));
+  const rounds = Math.min(...outcomes.map(({ options }) => options.rounds));
   const lines = [
-    `Medians of ${options.rounds} interleaved, paired rounds, Node ${process.versions.node}; CPU from the processes' own accounting. Bare is uWebSockets.js + ioredis with the same fan-out and nothing else; control is a second copy of it, in the ratio to the first; ReplyX has everything on. How each row is measured: [test/bench](test/bench/README.md).`,
+    `Medians of ${rounds} interleaved, paired rounds, Node ${process.versions.node}; CPU from the processes' own accounting. Bare is uWebSockets.js + ioredis with the same fan-out and nothing else; control is a second copy of it, in the ratio to the first; ReplyX has everything on. How each row is measured: [test/bench](test/bench/README.md).`,
     '',
     '| work | bare | ReplyX | ratio | control | Socket.IO | Soketi |',
     '|---|---|---|---|---|---|---|',
     ...rows,
   ];
-  if (outcomes.some(({ unsteady }) => unsteady > 0)) {
-    lines.push('', '¹ The control was off by more than a tenth in some rounds, also when they were repeated.');
+  if (rows.some((row) => row.includes(' ¹'))) {
+    lines.push(
+      '',
+      '¹ The control was off by more than a tenth, also when rounds were repeated: the machine was not quiet.',
+    );
   }
   const saturated = [...new Set(outcomes.flatMap((outcome) => outcome.saturated))].map((key) => NAMES[key] ?? key);
   if (saturated.length > 0) {
@@ -57,12 +69,12 @@ export const tableOf = (outcomes, options) => {
 };
 
 /** Each aim with whether it is reached; one whose peer is not there is left out. */
-export const aimsOf = (outcomes, options) =>
+export const aimsOf = (outcomes) =>
   outcomes.flatMap((outcome) =>
-    outcome.scenario.rows(options).flatMap((row) => {
+    rowsOf(outcome).flatMap((row) => {
       const of = valuesOf(outcome, row);
       return row.aims
-        .filter(({ needs }) => of.replyx !== undefined && (needs === undefined || of[needs] !== undefined))
+        .filter(({ needs }) => needs === undefined || of[needs] !== undefined)
         .map(({ text, met }) => `${met(of, outcome.median) ? 'reached' : 'MISSED '}  ${row.work}: ${text}`);
     }),
   );
