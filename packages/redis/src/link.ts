@@ -42,6 +42,9 @@ interface Opened {
 /** So many commands in a row without an answer: the connection is dead without knowing it. */
 const DEADLINES_BEFORE_CUT = 3;
 
+/** Least time between two writes of commands. */
+const GATHER_MS = 2;
+
 /**
  * One data connection to one Redis process. No script runs on it before the lineage of that very process is known: a
  * connection leads to one process for its whole life, so the lineage is bound to the connection's stream.
@@ -58,6 +61,7 @@ export class Link {
   #last: Opened | undefined;
   #probing: Promise<void> | undefined;
   #gathering: unknown;
+  #wroteMs = Number.NEGATIVE_INFINITY;
   #deadlines = 0;
   #failing = false;
   #closed = false;
@@ -182,17 +186,23 @@ export class Link {
   }
 
   /**
-   * What is asked within one turn of the event loop leaves in one write: the system call is the dearest part of a command.
+   * Commands leave together: at once after a quiet moment, else one write in `GATHER_MS`. System calls and wake-ups, here, in Redis
+   * and at every node that is told, are the dearest part of a command, and all of them are then paid once for many.
    */
   #gather(): void {
+    const { clock } = this.#settings;
     const { stream } = this.#client;
     if (this.#gathering === stream) return;
     this.#gathering = stream;
     stream.cork();
-    setImmediate(() => {
+    const write = () => {
       if (this.#gathering === stream) this.#gathering = undefined;
+      this.#wroteMs = clock.monotonicMs();
       stream.uncork();
-    });
+    };
+    const waitMs = this.#wroteMs + GATHER_MS - clock.monotonicMs();
+    if (waitMs > 0) clock.schedule(Math.ceil(waitMs), write);
+    else setImmediate(write);
   }
 
   async #guard<T>(task: () => Promise<T>): Promise<T> {
