@@ -13,9 +13,10 @@ import {
 } from './errors.js';
 import { identify, type ServerIdentity } from './identity.js';
 import type { Settings } from './options.js';
+import { CallDeadlines, type ScriptArgument, ScriptCall } from './script-call.js';
 import { SCRIPTS, type Script } from './scripts.js';
 
-export type Argument = string | number | Buffer;
+type Argument = string | number | Buffer;
 
 /** Names a stretch of Redis's data in which nothing was lost, and when the cluster first saw it. */
 export interface Lineage {
@@ -62,7 +63,8 @@ export class Link {
   #probing: Promise<void> | undefined;
   #gathering: unknown;
   #wroteMs = Number.NEGATIVE_INFINITY;
-  #deadlines = 0;
+  readonly #callDeadlines: CallDeadlines;
+  #missedDeadlines = 0;
   #failing = false;
   #closed = false;
   #lastError: string | undefined;
@@ -80,6 +82,7 @@ export class Link {
     this.#client = parts.client;
     this.#backoff = parts.backoff;
     this.#settings = parts.settings;
+    this.#callDeadlines = new CallDeadlines(parts.settings.clock, parts.settings.commandDeadlineMs);
     this.#register = parts.register;
     this.#onMisplaced = parts.onMisplaced;
     this.#client.on('error', (error: Error) => {
@@ -123,12 +126,12 @@ export class Link {
   }
 
   /** Runs a script; the reply is in buffers. Rejects with `BackplaneUnavailable`. */
-  run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  run(script: Script, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     return this.ready ? this.#evaluate(script, keys, args) : Promise.reject(this.#away());
   }
 
   /** As `run`, also while the lineage of this link is not known: for the script that tells it. */
-  async runUnidentified(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async runUnidentified(script: Script, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     if (this.#client.status !== 'ready') throw this.#away();
     return this.#evaluate(script, keys, args);
   }
@@ -165,24 +168,26 @@ export class Link {
     cut(this.#client);
   }
 
-  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async #evaluate(script: Script, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     const { stream } = this.#client;
     const { clock, latencies } = this.#settings;
     const sinceMs = clock.monotonicMs();
-    const rest = [script.keys === 'any' ? keys.length : script.keys, ...keys, ...args] as string[];
+    const call = new ScriptCall(script, keys, args);
     this.#gather();
-    return this.#guard(async () => {
-      try {
-        const reply = await this.#client.callBuffer('EVALSHA', script.sha, ...rest);
-        latencies.observe(script.name, clock.monotonicMs() - sinceMs);
-        return reply;
-      } catch (error) {
-        // Scripts are loaded on every connection, so this is after a SCRIPT FLUSH. The arguments may name the lineage of the
-        // process that was asked first: they are not for another.
-        if (!isMissingScript(error) || this.#client.stream !== stream) throw error;
-        return await this.#client.callBuffer('EVAL', script.text, ...rest);
-      }
-    });
+    this.#callDeadlines.add(call);
+    try {
+      const reply = await this.#client.sendCommand(call);
+      latencies.observe(script.name, clock.monotonicMs() - sinceMs);
+      this.#answered();
+      return reply;
+    } catch (error) {
+      // Scripts are loaded on every connection, so this is after a SCRIPT FLUSH. The arguments may name the lineage of the
+      // process that was asked first: they are not for another.
+      if (!isMissingScript(error) || this.#client.stream !== stream) throw this.#failed(stream, error);
+      return this.#guard(() => this.#client.callBuffer('EVAL', script.text, keys.length, ...keys, ...args));
+    } finally {
+      this.#callDeadlines.remove(call);
+    }
   }
 
   /**
@@ -209,18 +214,27 @@ export class Link {
     const { stream } = this.#client;
     try {
       const reply = await task();
-      this.#deadlines = 0;
-      this.#failing = false;
+      this.#answered();
       return reply;
     } catch (error) {
-      if (this.#client.stream === stream) this.#judge(error);
-      throw outage(error);
+      throw this.#failed(stream, error);
     }
+  }
+
+  #answered(): void {
+    this.#missedDeadlines = 0;
+    this.#failing = false;
+  }
+
+  /** What its caller is told. */
+  #failed(stream: unknown, error: unknown): Error {
+    if (this.#client.stream === stream) this.#judge(error);
+    return outage(error);
   }
 
   #judge(error: unknown): void {
     this.#failing = !isAnswer(error);
-    if (isAnswer(error)) this.#deadlines = 0;
+    if (isAnswer(error)) this.#missedDeadlines = 0;
     if (isDemoted(error)) {
       this.#onMisplaced();
       this.#reopen();
@@ -228,8 +242,8 @@ export class Link {
       this.#onMisplaced();
       // Perhaps the whole server was demoted: then it gets another identity before it serves again.
       if (this.ready) this.probe().catch(() => {});
-    } else if (isDeadline(error) && ++this.#deadlines >= DEADLINES_BEFORE_CUT) {
-      this.#deadlines = 0;
+    } else if (isDeadline(error) && ++this.#missedDeadlines >= DEADLINES_BEFORE_CUT) {
+      this.#missedDeadlines = 0;
       this.#settings.notice('redis_lost', { server: this.label, reason: 'no answer within the deadline' });
       cut(this.#client);
     }
@@ -247,7 +261,7 @@ export class Link {
       const { identity, durable } = server;
       this.#opened = { stream, address, identity, durable, lineage };
       this.#last = this.#opened;
-      this.#deadlines = 0;
+      this.#missedDeadlines = 0;
       this.#failing = false;
       this.#unsupported = undefined;
       this.#backoff.reset();

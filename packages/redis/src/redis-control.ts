@@ -11,8 +11,9 @@ import {
 } from '@replyx/core';
 import { decodeEntry, decodeSnapshotEntry, encodeEntry } from './control-codec.js';
 import type { ControlKeys, Keys } from './keys.js';
-import type { Argument, Link } from './link.js';
+import type { Link } from './link.js';
 import type { Settings } from './options.js';
+import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS, type Script } from './scripts.js';
 import type { Topology } from './topology.js';
 
@@ -147,7 +148,7 @@ export class RedisControl implements Control {
   }
 
   /** Every script of the control plane takes a fresh name and the lineage of the process first. */
-  async #run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async #run(script: Script, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     const link = this.#link;
     const { name, seenMs } = link.lineage();
     const fresh = Buffer.from(this.#settings.random.bytes(12)).toString('base64url');

@@ -10,8 +10,8 @@ import {
 } from '@replyx/core';
 import { decodeLetter, decodeReply } from './inbox-codec.js';
 import type { InboxKeys, Keys } from './keys.js';
-import type { Argument } from './link.js';
 import type { Settings } from './options.js';
+import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS } from './scripts.js';
 import type { Subscriber } from './subscriber.js';
 import type { Topology } from './topology.js';
@@ -23,7 +23,7 @@ const AT_A_TIME = 32;
 
 const LETTER_ID = /^(\d{1,4})-(\d{1,16}-\d{1,20})$/;
 
-const outcomeArguments = (outcome: InboxOutcome): Argument[] => {
+const outcomeArguments = (outcome: InboxOutcome): ScriptArgument[] => {
   const { kind, entry } = outcome;
   const from = kind === 'read' ? 's' : kind === 'dead' || outcome.from === 'parked' ? 'p' : 's';
   const attempts = kind === 'dead' || kind === 'parked' ? (outcome.attempts ?? '') : '';

@@ -2,8 +2,9 @@ import type { Log, LogEntry, PublishRequest, PublishResult, ReadRequest, ReadRes
 import type { Position, Track } from '@replyx/protocol';
 import { decodeEntry } from './codec.js';
 import type { Keys } from './keys.js';
-import type { Argument, Link } from './link.js';
+import type { Link } from './link.js';
 import { logLifetimeMs, metaLifetimeMs, type Settings } from './options.js';
+import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS } from './scripts.js';
 import type { Topology } from './topology.js';
 import { userOf } from './user.js';
@@ -25,7 +26,7 @@ export class RedisLog implements Log {
   }
 
   async publish(request: PublishRequest): Promise<PublishResult> {
-    const { sender, track } = request;
+    const { sender, track, inbox } = request;
     const settings = this.#settings;
     const keys = this.#keys.dialog(request.dialogId);
     const link = this.#topology.link(this.#keys.slotOf(keys.partition));
@@ -40,7 +41,7 @@ export class RedisLog implements Log {
         keys.writers,
         keys.conns,
         keys.marks,
-        ...this.#keys.appendsTo(keys.partition),
+        ...(inbox === undefined ? [] : this.#keys.appendsTo(keys.partition)),
       ],
       [
         ...this.#settling(link, track, request.known, false),
@@ -59,9 +60,7 @@ export class RedisLog implements Log {
         logLifetimeMs(settings),
         metaLifetimeMs(settings),
         userOf(sender),
-        request.inbox ?? '',
-        settings.inboxMax,
-        request.dialogId,
+        ...(inbox === undefined ? [] : [inbox, settings.inboxMax, request.dialogId]),
       ],
     );
     return decodePublished(reply as unknown[]);
@@ -111,7 +110,7 @@ export class RedisLog implements Log {
   }
 
   /** The first arguments of every script that settles an epoch. Nothing may be awaited before the script is run. */
-  #settling(link: Link, track: Track, known: Position | undefined, mint: boolean): Argument[] {
+  #settling(link: Link, track: Track, known: Position | undefined, mint: boolean): ScriptArgument[] {
     const lineage = link.lineage();
     return [
       track === 'main' ? '' : 'i',

@@ -15,8 +15,8 @@ import {
 } from '@replyx/core';
 import { BOUNDS } from '@replyx/protocol';
 import type { Keys } from './keys.js';
-import type { Argument } from './link.js';
 import type { Settings } from './options.js';
+import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS, type Script } from './scripts.js';
 import type { Topology } from './topology.js';
 import { userOf } from './user.js';
@@ -131,7 +131,7 @@ export class RedisStreams implements Streams {
     return streams;
   }
 
-  async #run(script: Script, dialogId: string, args: readonly Argument[]): Promise<string[]> {
+  async #run(script: Script, dialogId: string, args: readonly ScriptArgument[]): Promise<string[]> {
     const keys = this.#keys.dialog(dialogId);
     const link = this.#topology.link(this.#keys.slotOf(keys.partition));
     const reply = await link.run(

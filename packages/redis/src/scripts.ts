@@ -22,7 +22,7 @@ const script = (name: string, keys: number | 'any'): Script => {
 };
 
 export const SCRIPTS = {
-  publish: script('publish', 11),
+  publish: script('publish', 'any'),
   read: script('read', 2),
   erase: script('erase', 15),
   putDialog: script('put-dialog', 4),

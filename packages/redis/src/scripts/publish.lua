@@ -1,11 +1,11 @@
 -- Appends one publication. A refusal leaves nothing behind.
--- KEYS 1 meta, 2 log, 3 channel, 4 idempotency key, 5 window, 6 writers, 7 conns, 8 marks, 9-11 see lib/inbox: stream, counts,
---   channel
+-- KEYS 1 meta, 2 log, 3 channel, 4 idempotency key, 5 window, 6 writers, 7 conns, 8 marks; for an inbox 9-11 see lib/inbox: stream,
+--   counts, channel
 -- ARGV 1-8 see lib/settle; 9 PUBLISH or SPUBLISH, 10 origin `<incarnation>:<request>`, 11 frame before the offset, 12 frame
 --   after the time, 13 digest, 14 idempotency ttl (ms), 15 window limit (0 off), 16 window (ms), 17 fence or '', 18 '1' where the
 --   directory must know the dialog, 19 history size, 20 history ttl (ms), 21 ttl to set on the log (ms, a little longer, so that
---   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`),
---   24 assistant whose inbox gets the message or '', 25 the inbox's bound, 26 dialog
+--   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`);
+--   for an inbox 24 the assistant whose it is, 25 its bound, 26 dialog
 -- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms},
 --   {'conflict' | 'stale_fence' | 'closed' | 'not_found' | 'inbox_full'}
 -- @include time
@@ -61,7 +61,7 @@ if limit > 0 then
 end
 
 local inbox
-if ARGV[24] ~= '' then
+if ARGV[24] then
   inbox = inboxState(KEYS[10], ARGV[24])
   if (tonumber(inbox[1]) or 0) >= tonumber(ARGV[25]) then
     redis.call('DEL', idem)

@@ -1,0 +1,80 @@
+import type { Clock } from '@replyx/core';
+import { Command } from 'ioredis';
+import type { Script } from './scripts.js';
+
+export type ScriptArgument = string | number;
+
+const bulk = (argument: string): string => `$${Buffer.byteLength(argument)}\r\n${argument}\r\n`;
+
+/**
+ * The call of a script by its digest; the reply is in buffers. It is printed once and has no timer of its own: a call has some
+ * thirty arguments, which a plain command goes over four times.
+ */
+export class ScriptCall extends Command {
+  isAnswered = false;
+  dueMs = 0;
+  readonly #text: string;
+
+  constructor(script: Script, keys: readonly string[], args: readonly ScriptArgument[]) {
+    super('EVALSHA', [], { replyEncoding: null });
+    const count = script.keys === 'any' ? keys.length : script.keys;
+    let text = `*${keys.length + args.length + 3}\r\n$7\r\nEVALSHA\r\n$40\r\n${script.sha}\r\n${bulk(String(count))}`;
+    for (const key of keys) text += bulk(key);
+    for (const arg of args) text += bulk(typeof arg === 'string' ? arg : String(arg));
+    this.#text = text;
+  }
+
+  override toWritable(): string {
+    return this.#text;
+  }
+
+  override setTimeout(): void {
+    // `CallDeadlines` keeps it.
+  }
+}
+
+/** The deadlines of all calls of one connection, which are answered in order: one timer, that of the oldest. */
+export class CallDeadlines {
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
+  readonly #deadlineMs: number;
+  #calls: ScriptCall[] = [];
+  #oldest = 0;
+  #isScheduled = false;
+
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'schedule'>, deadlineMs: number) {
+    this.#clock = clock;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  add(call: ScriptCall): void {
+    call.dueMs = this.#clock.monotonicMs() + this.#deadlineMs;
+    this.#calls.push(call);
+    if (!this.#isScheduled) this.#schedule(this.#deadlineMs);
+  }
+
+  /** The call was answered, or has failed. */
+  remove(call: ScriptCall): void {
+    call.isAnswered = true;
+    while (this.#calls[this.#oldest]?.isAnswered === true) this.#oldest += 1;
+    // Not at every one: moving those behind it up is what costs.
+    if (this.#oldest < 64 && this.#oldest < this.#calls.length) return;
+    this.#calls = this.#calls.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
+  #schedule(ms: number): void {
+    this.#isScheduled = true;
+    this.#clock.schedule(ms, () => {
+      this.#isScheduled = false;
+      this.#expire();
+    });
+  }
+
+  #expire(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const late = this.#calls.filter(({ isAnswered, dueMs }) => !isAnswered && dueMs <= nowMs);
+    for (const call of late) call.reject(new Error('Command timed out'));
+    const next = this.#calls.find(({ isAnswered, dueMs }) => !isAnswered && dueMs > nowMs);
+    if (next !== undefined) this.#schedule(next.dueMs - nowMs);
+  }
+}
