@@ -53,6 +53,12 @@ export class Dialog {
     return this.internal === undefined ? [this.main] : [this.main, this.internal];
   }
 
+  /** Hands over the publications that wait, so that what is told next comes after them. */
+  flush(): void {
+    this.main.flush();
+    this.internal?.flush();
+  }
+
   add(session: Session): void {
     // Copied, as in `remove`: a delivery that is under way goes on over the old list.
     this.members = [...this.members, session];

@@ -9,6 +9,8 @@ export interface FeedSubscriber {
   /** Publications at or below it were delivered another way, or are not wanted. */
   cursor: number;
   deliver(frame: Uint8Array, ownAck: string | undefined): void;
+  /** Runs `work`; what it delivers leaves in one write where that is possible. */
+  together(work: () => void): void;
   reset(position: Position, reason: ResetReason): void;
 }
 
@@ -42,6 +44,14 @@ const MAX_PENDING_BYTES = 1_048_576;
 const MAX_TAIL = 256;
 const MAX_TAIL_BYTES = 131_072;
 
+/** Publications that come together reach each of so many subscribers in one write. */
+const CROWD = 8;
+
+interface FreshEntry {
+  readonly entry: LogEntry;
+  readonly owed: OwedAck | undefined;
+}
+
 interface HeldDelivery {
   readonly delivery: PublicationDelivery;
   /** How many reads had been issued when it came: a later one has seen it, or the epoch that ended it. */
@@ -52,7 +62,8 @@ interface HeldDelivery {
  * One track of one dialog on this node: takes deliveries as they come and hands publications to its subscribers in offset
  * order, each once, with no gap that it does not announce.
  *
- * Invariant: between awaits, every subscriber has been given every publication in (its cursor, position.offset].
+ * Invariant: between awaits, every subscriber has been given every publication in (its cursor, position.offset], but those
+ * that wait for `flush`, which is called within the same turn.
  */
 export class Feed {
   readonly dialogId: string;
@@ -63,6 +74,8 @@ export class Feed {
   /** Highest offset seen in the current epoch, delivered or not. */
   private highest = 0;
   private subscribers: FeedSubscriber[] = [];
+  /** Applied, and not yet handed to the subscribers. */
+  private fresh: FreshEntry[] | undefined;
   private origins: string[] | undefined;
   private pending: HeldDelivery[] = [];
   private pendingBytes = 0;
@@ -143,6 +156,7 @@ export class Feed {
 
   close(): void {
     if (this.state === 'closed') return;
+    this.flush();
     this.state = 'closed';
     this.followed = undefined;
     this.dropPending();
@@ -151,10 +165,12 @@ export class Feed {
 
   /** From now on `subscriber` gets what comes after its cursor. Its cursor must not be below the feed's position. */
   attach(subscriber: FeedSubscriber): void {
+    this.flush();
     this.subscribers.push(subscriber);
   }
 
   detach(subscriber: FeedSubscriber): void {
+    this.flush();
     const index = this.subscribers.indexOf(subscriber);
     if (index === -1) return;
     // Copy on write: a delivery that is under way goes on over the old list.
@@ -267,6 +283,7 @@ export class Feed {
   }
 
   private startOver(head: ReadResult, reason: ResetReason): void {
+    this.flush();
     this.enter(head);
     this.context.onReset(reason);
     for (const subscriber of this.subscribers) {
@@ -276,20 +293,37 @@ export class Feed {
   }
 
   private apply(entry: LogEntry, owed?: OwedAck): boolean {
-    let told = false;
     this.current = { epoch: this.current.epoch, offset: entry.offset };
     if (entry.offset > this.highest) this.highest = entry.offset;
     this.origins ??= new Array<string>(REMEMBERED_ORIGINS).fill('');
     this.origins[entry.offset % REMEMBERED_ORIGINS] = entry.origin;
     if (this.tailHolders > 0) this.keepInTail(entry);
-    for (const subscriber of this.subscribers) {
-      if (entry.offset <= subscriber.cursor) continue;
-      subscriber.cursor = entry.offset;
-      const owner = owed?.subscriber === subscriber;
-      told ||= owner;
-      subscriber.deliver(entry.frame, owner ? owed.frame : undefined);
+    if (this.subscribers.length >= CROWD) {
+      // The same turn brings more of what was published with it.
+      if (this.fresh === undefined) queueMicrotask(() => this.flush());
+      this.fresh ??= [];
+      this.fresh.push({ entry, owed });
+      const owner = owed?.subscriber;
+      return owner !== undefined && owner.cursor < entry.offset && this.subscribers.includes(owner);
     }
+    let told = false;
+    for (const subscriber of this.subscribers) told = handOver(subscriber, entry, owed) || told;
     return told;
+  }
+
+  /** Hands over what waits. Before anything else of the dialog is told to the subscribers. */
+  flush(): void {
+    const { fresh } = this;
+    if (fresh === undefined) return;
+    this.fresh = undefined;
+    const [only] = fresh;
+    for (const subscriber of this.subscribers) {
+      if (fresh.length === 1 && only !== undefined) handOver(subscriber, only.entry, only.owed);
+      else
+        subscriber.together(() => {
+          for (const { entry, owed } of fresh) handOver(subscriber, entry, owed);
+        });
+    }
   }
 
   /** A delivery at or below the position: repeated by a fill, or an offset that the store handed out twice. */
@@ -351,3 +385,12 @@ export class Feed {
     }
   }
 }
+
+/** True when the owed acknowledgement went out with it. */
+const handOver = (subscriber: FeedSubscriber, entry: LogEntry, owed: OwedAck | undefined): boolean => {
+  if (entry.offset <= subscriber.cursor) return false;
+  subscriber.cursor = entry.offset;
+  const isOwner = owed?.subscriber === subscriber;
+  subscriber.deliver(entry.frame, isOwner ? owed.frame : undefined);
+  return isOwner;
+};

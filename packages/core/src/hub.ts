@@ -80,6 +80,9 @@ const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
 
 const isTyping = (frame: Uint8Array): boolean => TYPING_PREFIX.every((byte, index) => frame[index] === byte);
 
+const dialogOf = (delivery: Exclude<Delivery, { kind: 'publication' }>): string =>
+  delivery.kind === 'ephemeral' ? delivery.ref.dialogId : delivery.dialogId;
+
 /** A node's local registry: its dialogs, their sessions, and what comes in for them. */
 export class Hub implements SessionHost, FanoutListener {
   readonly stats: Stats = createStats();
@@ -257,6 +260,7 @@ export class Hub implements SessionHost, FanoutListener {
   // ── from the backplane ───────────────────────────────────────────────────────────────────────────────────────────
 
   onDelivery(delivery: Delivery): void {
+    if (delivery.kind !== 'publication') this.dialogs.get(dialogOf(delivery))?.flush();
     switch (delivery.kind) {
       case 'publication': {
         const { dialogId, track } = delivery.ref;

@@ -133,6 +133,10 @@ export class TrackSubscription implements CatchingUp {
     });
   }
 
+  together(work: () => void): void {
+    this.session.outbox.cork(work);
+  }
+
   reset(position: Position, reason: ResetReason): void {
     this.session.write(encodeFrame({ type: 'reset', track: this.track, ...position, reason }));
   }

@@ -165,6 +165,10 @@ export class Recorder implements CatchingUp {
     for (const resolve of this.waiting.splice(0)) resolve(false);
   }
 
+  together(work: () => void): void {
+    work();
+  }
+
   deliver(frame: Uint8Array, ownAck: string | undefined): void {
     if (ownAck !== undefined) this.got.push(ownAck);
     this.got.push(textOf(frame).replace(/\.+$/, ''));
