@@ -207,18 +207,22 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     logger.warn({ reasons }, reasons.length > 0 ? 'shedding_load' : 'shedding_ended');
   });
   stops.add('overload', () => overload.stop());
-  const info = (): NodeInfo => ({
-    incarnation,
-    nodeId: config.node.id,
-    version: parts.version,
-    startedAtMs,
-    connections: hub.connectionCount,
-    dialogs: hub.dialogCount,
-    subscriptions: hub.subscriptionCount,
-    loopLagMs: lag.p99Ms(),
-    draining: state.draining,
-    inbox: inbox.standing,
-  });
+  let loopLagMs = 0;
+  const info = (): NodeInfo => {
+    loopLagMs = lag.p99Ms();
+    return {
+      incarnation,
+      nodeId: config.node.id,
+      version: parts.version,
+      startedAtMs,
+      connections: hub.connectionCount,
+      dialogs: hub.dialogCount,
+      subscriptions: hub.subscriptionCount,
+      loopLagMs,
+      draining: state.draining,
+      inbox: inbox.standing,
+    };
+  };
   const heartbeat = new Heartbeat({
     backplane,
     clock,
@@ -262,6 +266,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const metrics = createMetrics({
     hub,
     health: () => backplane.health(),
+    loopLagMs: () => loopLagMs,
     isReady: () => readiness.reasons().length === 0,
     latencies: backplane.latencies,
     deniedAddresses: () => gatekeeper.guard.denials.size,

@@ -5,6 +5,11 @@ export const METRICS = {
   replyx_subscriptions: { kind: 'gauge', labels: '', help: 'Tracks that this node follows.' },
   replyx_ready: { kind: 'gauge', labels: '', help: '1 while /readyz answers 200.' },
   replyx_backplane_up: { kind: 'gauge', labels: '', help: '1 while Redis answers and the subscriptions are alive.' },
+  replyx_event_loop_lag_seconds: {
+    kind: 'gauge',
+    labels: '',
+    help: 'How late the event loop runs, p99 of the last second; a rise is a node without CPU to spare.',
+  },
   replyx_frames_received_total: { kind: 'counter', labels: '', help: 'Frames from clients, pings included.' },
   replyx_frames_refused_total: {
     kind: 'counter',

@@ -10,6 +10,7 @@ import type {
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLatencies } from './latency-metric.js';
+import { LAG_SAMPLE_MS } from './loop-lag.js';
 import { METRICS, type MetricName } from './metric-names.js';
 
 export interface Metrics {
@@ -30,8 +31,14 @@ export interface Metrics {
 
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
 
+const SAMPLED_LAGS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
+  (part) => `nodejs_eventloop_lag_${part}_seconds`,
+);
+
 export interface MetricSources {
   readonly hub: Hub;
+  /** p99 of the last second, in milliseconds. */
+  readonly loopLagMs: () => number;
   readonly health: () => BackplaneHealth;
   readonly isReady: () => boolean;
   readonly latencies: Latencies;
@@ -43,9 +50,11 @@ export interface MetricSources {
 
 /** The numbers of one node. What the hot path counts stays plain numbers; they are read when somebody asks. */
 export const createMetrics = (sources: MetricSources): Metrics => {
-  const { hub, health, isReady, latencies, deniedAddresses, control, inbox } = sources;
+  const { hub, loopLagMs, health, isReady, latencies, deniedAddresses, control, inbox } = sources;
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_SAMPLE_MS });
+  // They count the time between two samples as lag; ours is without it.
+  for (const name of SAMPLED_LAGS) registry.removeSingleMetric(name);
   const { stats } = hub;
   const of = (name: MetricName) => ({ name, help: METRICS[name].help, registers: [registry] });
 
@@ -83,6 +92,7 @@ export const createMetrics = (sources: MetricSources): Metrics => {
       for (const [kind, count] of Object.entries(kinds)) this.set({ kind }, count);
     },
   });
+  gauge('replyx_event_loop_lag_seconds', () => loopLagMs() / 1000);
   gauge('replyx_dialogs', () => hub.dialogCount);
   gauge('replyx_subscriptions', () => hub.subscriptionCount);
   gauge('replyx_ready', () => (isReady() ? 1 : 0));
