@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /** Between two samples: each wakes the process, which an idle node pays for most of all that it does. */
-export const LAG_SAMPLE_MS = 100;
+const LAG_SAMPLE_MS = 100;
 
 /** How late the event loop runs, p99 since the last call, in milliseconds. */
 export const watchLoopLag = (): { p99Ms(): number; stop(): void } => {

@@ -10,7 +10,6 @@ import type {
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLatencies } from './latency-metric.js';
-import { LAG_SAMPLE_MS } from './loop-lag.js';
 import { METRICS, type MetricName } from './metric-names.js';
 
 export interface Metrics {
@@ -52,7 +51,7 @@ export interface MetricSources {
 export const createMetrics = (sources: MetricSources): Metrics => {
   const { hub, loopLagMs, health, isReady, latencies, deniedAddresses, control, inbox } = sources;
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_SAMPLE_MS });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1_000 });
   // They count the time between two samples as lag; ours is without it.
   for (const name of SAMPLED_LAGS) registry.removeSingleMetric(name);
   const { stats } = hub;
