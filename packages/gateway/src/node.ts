@@ -32,6 +32,7 @@ import { subjectOfClaims } from './admission/token-subject.js';
 import { createAuth } from './auth/auth.js';
 import type { Fetch } from './auth/jwks.js';
 import type { TokenPick } from './auth/token-transport.js';
+import { reportAlone, type WorkerLink } from './cluster/worker-link.js';
 import type { GatewayConfig } from './config/gateway-config.js';
 import { banForScore } from './control/score-ban.js';
 import { createSessionCloser } from './control/session-closer.js';
@@ -74,6 +75,8 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly fetch: Fetch;
+  /** Where the node is one of several workers that share both ports. */
+  readonly workerLink?: WorkerLink | undefined;
 }
 
 export interface GatewayNode {
@@ -294,6 +297,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const hasInbox = (assistantId: string): boolean => control.assistant(assistantId)?.inbox === true;
   const limitsOf = (assistantId: string | undefined): AssistantLimits =>
     limitsFor(config, assistantId === undefined ? undefined : control.assistant(assistantId)?.limits);
+  const sources = { readiness: () => readiness.reasons(), registry: metrics.registry };
+  const reporting = parts.workerLink?.reportFor(sources) ?? reportAlone(sources);
+  const isShared = parts.workerLink !== undefined;
   const internalApp = uws.App();
   const routes = [
     ...dialogRoutes({
@@ -325,7 +331,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       clockToleranceMs: config.auth.clockToleranceMs,
       onAction: ({ event, ...details }) => logger.info(details, event),
     }),
-    ...nodeRoutes({ heartbeat, readiness, registry: metrics.registry, clock, control: backplane.control }),
+    ...nodeRoutes({ heartbeat, reporting, clock, control: backplane.control }),
   ];
   serveHttp(internalApp, {
     routes: [...routes, ...documentRoutes(routes, parts.version)],
@@ -430,7 +436,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   });
 
   try {
-    const internal = await listen(internalApp, config.listen.internal.host, config.listen.internal.port);
+    const internal = await listen(internalApp, config.listen.internal.host, config.listen.internal.port, isShared);
     stops.add('internal_listener', () => {
       internalApp.close();
     });
@@ -452,11 +458,12 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     stops.add('webhooks', () => webhooks.close());
     inbox.start();
     stops.add('inbox', () => inbox.stop(INBOX_STOP_MS));
-    const open = await listen(publicApp, config.listen.public.host, config.listen.public.port);
+    const open = await listen(publicApp, config.listen.public.host, config.listen.public.port, isShared);
     stops.add('public_listener', () => {
       publicApp.close();
     });
     state.started = true;
+    parts.workerLink?.up();
     const leave = createDrain({
       clock,
       random,

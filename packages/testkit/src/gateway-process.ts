@@ -45,11 +45,11 @@ interface Listening {
   readonly nodeId: string;
 }
 
-function listeningOf(line: string): Listening | undefined {
+function listeningOf(line: string, event: string): Listening | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
     const entry = JSON.parse(line) as Record<string, unknown>;
-    if (entry['msg'] !== 'listening' && entry['event'] !== 'listening') return undefined;
+    if (entry['event'] !== event) return undefined;
     const { port, internal_port: internalPort, node_id: nodeId } = entry;
     if (typeof port !== 'number' || typeof internalPort !== 'number') return undefined;
     return { port, internalPort, nodeId: String(nodeId) };
@@ -71,14 +71,17 @@ const TOKEN = /eyJ[\w-]{10,}\.eyJ/;
 export class GatewayProcess {
   readonly host = '127.0.0.1';
   readonly #given: ProcessEnv;
+  readonly #args: readonly string[];
   #child: ChildProcess | undefined;
   #log: LogTail = logTail();
   #listening: Listening = { port: 0, internalPort: 0, nodeId: '' };
   #leak: string | undefined;
   #exit: Promise<ProcessExit> = Promise.resolve({ code: null, signal: null });
 
-  constructor(env: ProcessEnv) {
+  /** `args`: what `replyx serve` is given. */
+  constructor(env: ProcessEnv, args: readonly string[] = []) {
     this.#given = env;
+    this.#args = args;
   }
 
   get port(): number {
@@ -142,10 +145,10 @@ export class GatewayProcess {
     return entries;
   }
 
-  /** Starts the process that is down and waits for its log line `listening`. `env` joins what was given first. */
+  /** Starts the process that is down and waits for its log line `listening`, of workers for that of all. `env` joins what was given first. */
   async start(env: ProcessEnv = {}): Promise<void> {
     if (this.running) throw new Error('the gateway runs already');
-    const child = spawn(process.execPath, [COMMAND, 'serve'], {
+    const child = spawn(process.execPath, [COMMAND, 'serve', ...this.#args], {
       env: environment({ ...DEFAULTS, ...this.#given, ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -162,7 +165,7 @@ export class GatewayProcess {
     this.#exit = once(child, 'close').then(([code, signal]) => ({ code, signal }) as ProcessExit);
     const listening = new Promise<Listening>((resolve) => {
       log.onLine((line) => {
-        const found = listeningOf(line);
+        const found = listeningOf(line, this.#args.includes('--workers') ? 'workers_listening' : 'listening');
         if (found !== undefined) resolve(found);
       });
     });
@@ -234,11 +237,11 @@ export class GatewayProcess {
  * Starts `replyx serve` on 127.0.0.1 with free ports and the test secrets, and waits until it listens. Of the
  * environment of the tests it sees the PATH and little more. Rejects with the last lines of its log.
  */
-export async function startGateway(env: ProcessEnv = {}): Promise<GatewayProcess> {
+export async function startGateway(env: ProcessEnv = {}, args: readonly string[] = []): Promise<GatewayProcess> {
   // Not port 0: the system's choice lies among the ports of outgoing connections, and a client that knocks at such a
   // port while the gateway is down can be given the port itself, and meet itself.
   const ports = { PORT: await freePort(), INTERNAL_PORT: await freePort() };
-  const gateway = new GatewayProcess({ ...ports, ...env });
+  const gateway = new GatewayProcess({ ...ports, ...env }, args);
   await gateway.start();
   return gateway;
 }

@@ -17,6 +17,8 @@ export interface SupervisedParts<R extends Running> {
   readonly launch: () => Promise<R>;
   readonly clock: Clock;
   readonly onLog: (line: string) => void;
+  /** Whether what ended by itself, and how, is started again; by default it is. */
+  readonly restarts?: (how: string) => boolean;
 }
 
 const FIRST_DELAY_MS = 500;
@@ -27,6 +29,8 @@ const STEADY_MS = 10_000;
 /** Keeps one thing running: what ends by itself is started again with growing delays, what is killed here stays down. */
 export class Supervised<R extends Running> {
   state: SupervisedState = 'down';
+  /** Down, and about to be started again. */
+  isRestarting = false;
   #current: R | undefined;
   #launching: Promise<R> | undefined;
   #cancelRestart: () => void = () => {};
@@ -73,6 +77,7 @@ export class Supervised<R extends Running> {
   async #launch(): Promise<R> {
     const { launch, clock } = this.#parts;
     this.#cancelRestart();
+    this.isRestarting = false;
     this.state = 'starting';
     try {
       const running = await launch();
@@ -83,7 +88,7 @@ export class Supervised<R extends Running> {
         if (this.#current !== running) return;
         this.#forget();
         if (clock.monotonicMs() - sinceMs >= STEADY_MS) this.#failures = 0;
-        this.#restartLater(how);
+        if (this.#parts.restarts?.(how) !== false) this.#restartLater(how);
       });
       return running;
     } catch (error) {
@@ -97,6 +102,7 @@ export class Supervised<R extends Running> {
     const { name, clock, onLog } = this.#parts;
     const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures += 1;
+    this.isRestarting = true;
     onLog(`${name} ended by itself (${why}); it is started again in ${delayMs / 1000} s`);
     this.#cancelRestart = clock.schedule(delayMs, () => {
       this.start().catch((error: unknown) => {

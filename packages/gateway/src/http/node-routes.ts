@@ -1,7 +1,7 @@
 import type { Clock, Control, Heartbeat } from '@replyx/core';
 import { API_BODIES, type ApiAnswer } from '@replyx/protocol/schemas';
-import type { Registry } from 'prom-client';
-import type { Readiness } from '../lifecycle/readiness.js';
+import { Registry } from 'prom-client';
+import type { Reporting } from '../cluster/worker-link.js';
 import { readBody } from './body.js';
 import { type HttpRoute, json } from './http.js';
 import { Problem } from './problem.js';
@@ -9,14 +9,13 @@ import { ROUTES } from './route-table.js';
 
 export interface NodeRoutesParts {
   readonly heartbeat: Pick<Heartbeat, 'nodes'>;
-  readonly readiness: Readiness;
-  readonly registry: Registry;
+  readonly reporting: Reporting;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly control: Pick<Control, 'write'>;
 }
 
 /** The node's own state, and its view of the cluster. */
-export const nodeRoutes = ({ heartbeat, readiness, registry, clock, control }: NodeRoutesParts): HttpRoute[] => [
+export const nodeRoutes = ({ heartbeat, reporting, clock, control }: NodeRoutesParts): HttpRoute[] => [
   {
     ...ROUTES.drain,
     handle: async (call) => {
@@ -63,13 +62,17 @@ export const nodeRoutes = ({ heartbeat, readiness, registry, clock, control }: N
   },
   {
     ...ROUTES.ready,
-    handle: () => {
-      const reasons = readiness.reasons();
+    handle: async () => {
+      const reasons = [...(await reporting.readiness())];
       return json(reasons.length === 0 ? 200 : 503, { status: reasons.length === 0 ? 'ready' : 'not_ready', reasons });
     },
   },
   {
     ...ROUTES.metrics,
-    handle: async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+    handle: async () => ({
+      status: 200,
+      type: Registry.PROMETHEUS_CONTENT_TYPE,
+      body: await reporting.metrics(),
+    }),
   },
 ];

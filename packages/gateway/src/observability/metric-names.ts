@@ -1,12 +1,26 @@
+interface MetricEntry {
+  readonly kind: 'gauge' | 'counter' | 'histogram';
+  readonly labels: string;
+  readonly help: string;
+  /** How workers of one port are told together, where it is not their sum. */
+  readonly across?: 'min' | 'max';
+}
+
 /** Every metric of a node besides the process's own, with what its movement means. */
 export const METRICS = {
   replyx_connections: { kind: 'gauge', labels: 'kind', help: 'Open sockets by how they came in.' },
   replyx_dialogs: { kind: 'gauge', labels: '', help: 'Dialogs that have a socket here, or had one a moment ago.' },
   replyx_subscriptions: { kind: 'gauge', labels: '', help: 'Tracks that this node follows.' },
-  replyx_ready: { kind: 'gauge', labels: '', help: '1 while /readyz answers 200.' },
-  replyx_backplane_up: { kind: 'gauge', labels: '', help: '1 while Redis answers and the subscriptions are alive.' },
+  replyx_ready: { kind: 'gauge', across: 'min', labels: '', help: '1 while /readyz answers 200.' },
+  replyx_backplane_up: {
+    kind: 'gauge',
+    across: 'min',
+    labels: '',
+    help: '1 while Redis answers and the subscriptions are alive.',
+  },
   replyx_event_loop_lag_seconds: {
     kind: 'gauge',
+    across: 'max',
     labels: '',
     help: 'How late the event loop runs, p99 of the last second; a rise is a node without CPU to spare.',
   },
@@ -103,10 +117,16 @@ export const METRICS = {
   },
   replyx_control_age_seconds: {
     kind: 'gauge',
+    across: 'max',
     labels: '',
     help: 'How long ago the control stream was read; over 10 newcomers are refused.',
   },
-  replyx_bans: { kind: 'gauge', labels: '', help: 'Bans that this node holds; those over go within a minute.' },
+  replyx_bans: {
+    kind: 'gauge',
+    across: 'max',
+    labels: '',
+    help: 'Bans that this node holds; those over go within a minute.',
+  },
   replyx_inbox_entries: {
     kind: 'gauge',
     labels: '',
@@ -114,6 +134,7 @@ export const METRICS = {
   },
   replyx_inbox_lag_seconds: {
     kind: 'gauge',
+    across: 'max',
     labels: '',
     help: 'Age of the oldest of these entries.',
   },
@@ -158,6 +179,6 @@ export const METRICS = {
     help: 'Closed sockets by code; 1006 is a link that was cut.',
   },
   websocket_connection_duration_seconds: { kind: 'histogram', labels: 'kind', help: 'How long sockets lived.' },
-} as const satisfies Record<string, { kind: 'gauge' | 'counter' | 'histogram'; labels: string; help: string }>;
+} as const satisfies Record<string, MetricEntry>;
 
 export type MetricName = keyof typeof METRICS;

@@ -8,7 +8,7 @@ import type {
   Stats,
 } from '@replyx/core';
 import { CLOSE_CODES, type ConnectionKind } from '@replyx/protocol';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLatencies } from './latency-metric.js';
 import { METRICS, type MetricName } from './metric-names.js';
 
@@ -55,7 +55,11 @@ export const createMetrics = (sources: MetricSources): Metrics => {
   // They count the time between two samples as lag; ours is without it.
   for (const name of SAMPLED_LAGS) registry.removeSingleMetric(name);
   const { stats } = hub;
-  const of = (name: MetricName) => ({ name, help: METRICS[name].help, registers: [registry] });
+  const of = (name: MetricName) => {
+    const entry = METRICS[name];
+    const aggregator: Aggregator = 'across' in entry ? entry.across : 'sum';
+    return { name, help: entry.help, registers: [registry], aggregator };
+  };
 
   const gauge = (name: MetricName, read: () => number) =>
     new Gauge({

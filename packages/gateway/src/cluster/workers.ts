@@ -1,0 +1,172 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '@replyx/core';
+import { CommandFailure } from '../commands/command.js';
+import type { GatewayConfig } from '../config/gateway-config.js';
+import type { Logger } from '../observability/logger.js';
+import { type Running, Supervised } from './supervised.js';
+import { REPORT_DEADLINE_MS, type WorkerMessage } from './worker-messages.js';
+
+const BIN = fileURLToPath(new URL('../../bin/replyx.js', import.meta.url));
+
+/** A worker that has ended in order was asked to leave: it is not started again. */
+const IN_ORDER = 'code 0';
+
+interface WorkersParts {
+  readonly count: number;
+  readonly config: GatewayConfig;
+  /** Of every worker, besides what tells them apart. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * A port that nothing listens on, not even a process that would share it. Workers bind it together, so none of them would
+ * notice a stranger. Rejects with `CommandFailure`.
+ */
+const claimPort = (host: string, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', () => {
+      reject(
+        new CommandFailure(`cannot listen on ${host}:${port}: the port is taken or the address is not of this machine`),
+      );
+    });
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
+    });
+  });
+
+/** Several nodes as processes of their own that share both ports; the kernel spreads connections over them. */
+export class Workers {
+  readonly #parts: WorkersParts;
+  readonly #workers: Supervised<Running>[] = [];
+  readonly #live = new Set<ChildProcess>();
+  /** Reports that are being gathered, by their number. */
+  readonly #gathering = new Map<number, (from: ChildProcess, body: unknown) => void>();
+  #gathered = 0;
+  #isStopping = false;
+  #hasFailed = false;
+  #resolveEnded: (inOrder: boolean) => void = () => {};
+  /** Resolves when no worker is left and none is to be started, with whether all ended in order. */
+  readonly ended = new Promise<boolean>((resolve) => {
+    this.#resolveEnded = resolve;
+  });
+
+  constructor(parts: WorkersParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when all accept. Rejects with `CommandFailure`, and leaves nothing behind. */
+  async start(): Promise<{ readonly port: number; readonly internalPort: number }> {
+    const { count, config, clock, logger } = this.#parts;
+    const { public: open, internal } = config.listen;
+    const port = await claimPort(open.host, open.port);
+    const internalPort = await claimPort(internal.host, internal.port);
+    for (let number = 1; number <= count; number += 1) {
+      const name = `${config.node.id}-${number}`;
+      const env = { ...this.#parts.env, NODE_ID: name, PORT: String(port), INTERNAL_PORT: String(internalPort) };
+      this.#workers.push(
+        new Supervised({
+          name,
+          launch: () => this.#launch(name, env),
+          clock,
+          onLog: (line) => logger.error({ worker: name, line }, 'worker_ended'),
+          restarts: (how) => !this.#isStopping && how !== IN_ORDER,
+        }),
+      );
+    }
+    try {
+      // The first alone: what is wrong with all of them is then told once.
+      await this.#workers[0]?.start();
+      await Promise.all(this.#workers.map((worker) => worker.start()));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    return { port, internalPort };
+  }
+
+  /** Drains every worker; called again, it hurries them. Resolves when all have ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const child of this.#live) child.kill('SIGTERM');
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+    this.#noteEnd();
+  }
+
+  #launch(name: string, env: Readonly<Record<string, string>>): Promise<Running> {
+    return new Promise((resolve, reject) => {
+      // In a session of its own: Ctrl-C at the terminal reaches only this process, which passes it on.
+      const child = fork(BIN, ['serve', '--worker'], {
+        env,
+        stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+        detached: true,
+      });
+      this.#live.add(child);
+      let isUp = false;
+      let words = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        if (isUp) process.stderr.write(text);
+        else words += text;
+      });
+      const ended = new Promise<string>((done) => {
+        child.once('close', (code, signal) => done(signal ?? `code ${code}`));
+        child.once('error', (error) => done(error.message));
+      });
+      void ended.then((how) => {
+        this.#live.delete(child);
+        if (this.#isStopping && how !== IN_ORDER && how !== 'SIGTERM') this.#hasFailed = true;
+        reject(new CommandFailure(words.trim().replace(/^replyx: /, '') || `worker ${name} ended with ${how}`));
+        // After its supervisor has heard of it.
+        setImmediate(() => this.#noteEnd());
+      });
+      child.on('message', (message: WorkerMessage) => {
+        if (message.kind !== 'up') {
+          this.#onMessage(child, message);
+          return;
+        }
+        isUp = true;
+        process.stderr.write(words);
+        // `stop` has asked it to end already: asked twice, it would hurry.
+        resolve({ ended, stop: async () => void (await ended), kill: () => child.kill('SIGKILL') });
+      });
+    });
+  }
+
+  #noteEnd(): void {
+    if (this.#live.size > 0) return;
+    if (this.#isStopping || this.#workers.every(({ state, isRestarting }) => state === 'down' && !isRestarting))
+      this.#resolveEnded(!this.#hasFailed);
+  }
+
+  #onMessage(from: ChildProcess, message: WorkerMessage): void {
+    if (message.kind === 'reported') this.#gathering.get(message.number)?.(from, message.body);
+    else if (message.kind === 'ask') this.#gather(from, message);
+  }
+
+  /** Asks every worker, and answers with what came in time. */
+  #gather(asker: ChildProcess, { number, what }: Extract<WorkerMessage, { kind: 'ask' }>): void {
+    const gathered = ++this.#gathered;
+    const bodies: unknown[] = [];
+    const missing = new Set(this.#live);
+    const answer = (): void => {
+      cancel();
+      this.#gathering.delete(gathered);
+      if (asker.connected) asker.send({ kind: 'answer', number, bodies } satisfies WorkerMessage);
+    };
+    const cancel = this.#parts.clock.schedule(REPORT_DEADLINE_MS, answer);
+    this.#gathering.set(gathered, (from, body) => {
+      if (!missing.delete(from)) return;
+      bodies.push(body);
+      if (missing.size === 0) answer();
+    });
+    for (const child of this.#live) {
+      if (child.connected) child.send({ kind: 'report', number: gathered, what } satisfies WorkerMessage);
+      else missing.delete(child);
+    }
+  }
+}
