@@ -235,6 +235,7 @@ describe('trouble', () => {
       what: 'the node to be stale',
     });
     expect(await codeOf(dial(asOperator(node, 'd')))).toBe(1013);
+    expect(await held.request({ type: 'refresh', token: operatorToken() })).toMatchObject({ code: 'unavailable' });
     await until(async () => /reason="control_stale"\} [1-9]/.test((await node.api.get('/metrics')).body), {
       what: 'the metric',
     });

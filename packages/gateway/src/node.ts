@@ -162,7 +162,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     incarnation,
     clock,
     random,
-    judgeRefresh: createRefreshJudge(auth, (subject) => control.isRevoked(subject)),
+    judgeRefresh: createRefreshJudge({
+      auth,
+      isRevoked: (subject) => control.isRevoked(subject),
+      isControlStale: () => control.isStale,
+    }),
     isRevoked: (identity) => {
       const isRevoked = control.isRevoked(subjectOfIdentity(identity));
       if (isRevoked) metrics.revokedConnections(1);
@@ -337,6 +341,10 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     limitsOf,
     origins: config.origins,
     isRevoked: (subject) => control.isRevoked(subject),
+    mayServe: (assistantId, tenant) => {
+      const record = control.assistant(assistantId);
+      return record === undefined || (record.active && record.tenant === tenant);
+    },
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,

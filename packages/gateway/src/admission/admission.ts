@@ -164,8 +164,8 @@ export const admit = async (
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');
   const authorization = await authorize(picked, request, parts);
   if (authorization.status === 'refused') {
-    const { code, reason } = authorization;
-    parts.onRefused(code, request);
+    const { code, reason, isOffence } = authorization;
+    if (isOffence) parts.onRefused(code, request);
     return close(code, reason);
   }
   if (parts.isLeaving()) return close('SERVICE_RESTART', 'draining');
