@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { dial, operatorToken, TEST_ORIGIN, until, upgradeStatus, visitorToken } from '@replyx/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { asOperator, at, inParallel, makeDialog, startWorld, type World } from './world.js';
+import { asOperator, at, inParallel, joinOperator, makeDialog, startWorld, type World } from './world.js';
 
 let world: World;
 
@@ -205,8 +205,10 @@ describe('refused credentials', () => {
 
   it('end in a ban on all nodes, which can be seen and lifted', async () => {
     await start({ WS_BAN_SCORE: 40, WS_RATE_LIMIT_AUTH_FAILURES: 0 });
+    const held = await joinOperator(at(world.nodes, 1), 'd', { extra: { headers: { 'X-Forwarded-For': '8.8.4.4' } } });
     const bad = { forwardedFor: '8.8.4.4', token: operatorToken({}, { secret: 'x'.repeat(40) }) };
     await until(async () => (await attempt(bad)) === '403', { what: 'the ban on the first node' });
+    expect((await held.closed).code).toBe(4008);
     await until(async () => (await attempt({ node: 1, forwardedFor: '8.8.4.4' })) === '403', {
       what: 'the ban on the second node',
     });

@@ -121,6 +121,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const closeSessions = createSessionCloser({
     sessions: () => hub.sessions(),
     isRevoked: (subject) => control.isRevoked(subject),
+    isBanned: (addressKey) => control.ban(addressKey) !== undefined,
     nodeId: config.node.id,
     clock,
     delayMs: () => Math.round(random.float() * config.drain.spreadMs),
@@ -351,6 +352,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
+    isBanned: ({ key }) => control.ban(key) !== undefined,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
     connectionCount: () => hub.connectionCount,
