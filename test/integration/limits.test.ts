@@ -132,6 +132,29 @@ describe('the limit on connects of an address', () => {
   });
 });
 
+describe('a dry run', () => {
+  afterAll(() => world?.close());
+
+  it('admits and counts what the windows would refuse, of connects and of messages', async () => {
+    await start({ WS_RATE_LIMIT_DRY_RUN: 'true', WS_RATE_LIMIT_PER_IP: 3, WS_RATE_LIMIT_MESSAGES: 2, WS_BAN_SCORE: 1 });
+    const from = { forwardedFor: '8.8.4.4' };
+    expect(await attempts(Array.from({ length: 10 }, () => from))).toEqual({ joined: 10 });
+    const client = await joinOperator(at(world.nodes, 0), 'd');
+    for (let i = 0; i < 5; i += 1) expect(await client.publish('hello')).toMatchObject({ type: 'ack', offset: i + 1 });
+    const counted = async (limit: string) => {
+      const texts = await Promise.all(world.nodes.map(async ({ api }) => String((await api.get('/metrics')).body)));
+      const counts = texts.map((text) =>
+        Number(
+          new RegExp(`^replyx_limited_total\\{limit="${limit}",mode="dry_run"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0,
+        ),
+      );
+      return counts.reduce((sum, count) => sum + count, 0);
+    };
+    expect([await counted('connects'), await counted('messages')]).toEqual([7, 3]);
+    expect(await metric(0, 'replyx_bans')).toBe(0);
+  });
+});
+
 describe('the PROXY protocol', () => {
   afterEach(() => world?.close());
 

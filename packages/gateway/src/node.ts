@@ -188,6 +188,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
           if (!(error instanceof BackplaneUnavailable)) onBug(error);
         });
     },
+    onMessageLimited: (isDryRun) => metrics.limited('messages', isDryRun),
     onBadFrames: ({ addressKey }) => {
       if (addressKey !== undefined) gatekeeper.threat.note(addressKey, 'bad_frames');
     },

@@ -62,6 +62,7 @@ export class RedisLog implements Log {
         request.inbox ?? '',
         settings.inboxMax,
         request.dialogId,
+        request.windowIsDryRun === true ? '1' : '0',
       ],
     );
     return decodePublished(reply as unknown[]);
@@ -131,7 +132,12 @@ const decodePublished = (reply: readonly unknown[]): PublishResult => {
   switch (status) {
     case 'appended':
     case 'duplicate':
-      return { status, epoch: String(reply[1]), offset: Number(reply[2]) };
+      return {
+        status,
+        epoch: String(reply[1]),
+        offset: Number(reply[2]),
+        ...(reply[3] === undefined ? {} : { overLimit: true }),
+      };
     case 'rate_limited':
       return { status, retryAfterMs: Number(reply[1]) };
     default:

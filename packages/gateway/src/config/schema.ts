@@ -238,7 +238,7 @@ export const SETTINGS = {
   WS_RATE_LIMIT_MAX_IPS: integer(10_000, [100, 10_000_000], 'Addresses that a node remembers at most.'),
   WS_RATE_LIMIT_DRY_RUN: boolean(
     false,
-    'Count and log what the windows of addresses, assistants and API keys would refuse, and admit it.',
+    'Count what the windows would refuse, and admit it. The limits of frames and of places hold.',
   ),
   WS_BAN_SCORE: limit(100, 'Threat score at which an address is banned.'),
   WS_BAN_ALLOW: list('network', 'none', 'Networks that are never banned.'),

@@ -1,7 +1,14 @@
-import { type Backplane, boundPage, coarseWait, type Hub, historyMessages, type Random } from '@replyx/core';
+import {
+  type Backplane,
+  boundPage,
+  coarseWait,
+  type Hub,
+  historyMessages,
+  type MessageWindow,
+  type Random,
+} from '@replyx/core';
 import { BOUNDS, VISITOR_KINDS, type VisitorKind } from '@replyx/protocol';
 import { API_BODIES, type ApiAnswer, visitorHistoryQuery } from '@replyx/protocol/schemas';
-import type { RateLimit } from '../config/gateway-config.js';
 import { readBody, readQuery } from '../http/body.js';
 import { json } from '../http/http.js';
 import { Problem } from '../http/problem.js';
@@ -19,7 +26,7 @@ export interface MessageRoutesParts {
   /** The visitor's token. */
   readonly isRevoked: (claims: Visitor['claims']) => boolean;
   /** The sender's window, by assistant. */
-  readonly windowOf: (assistantId: string) => RateLimit;
+  readonly windowOf: (assistantId: string) => MessageWindow;
   readonly hasInbox: (assistantId: string) => boolean;
 }
 
