@@ -36,7 +36,10 @@ interface WarningLogger {
   warn(fields: Record<string, unknown>, event: string): void;
 }
 
-/** Writes security events, at most so many lines of each in a while; the next line after that says how many were left out. Every ban is told. */
+/**
+ * Writes security events, at most so many lines of each in a while; the next line after that says how many were left out. Every ban
+ * is told.
+ */
 export const createSecurityLog = (logger: WarningLogger, clock: Pick<Clock, 'monotonicMs'>): SecurityLog => {
   const windows = new Map<SecurityEvent, { sinceMs: number; lines: number; suppressed: number }>();
   return (event, fields) => {
