@@ -1,4 +1,4 @@
-import type { SeededRandom } from '@replyx/testkit';
+import { type SeededRandom, sentTexts } from '@replyx/testkit';
 import type { WorldNode } from '../integration/world.js';
 import { digestOf, type Journal, type Track } from './journal.js';
 
@@ -108,6 +108,7 @@ export class Backend {
     const { journal, random, nodes } = this.#options;
     const fenced = fence === undefined ? {} : { fence };
     journal.write({ kind: 'sent', who: WHO, dialog, track, id, digest: digestOf(text), ...fenced });
+    sentTexts.note(text);
     const request = { id, sender: { role: 'assistant', id: WHO }, text, track, ...fenced };
     try {
       const { status, body } = await random.pick(nodes).api.post(`/v1/dialogs/${dialog}/messages`, request);

@@ -4,6 +4,7 @@ import {
   type Position,
   type ReceivedFrame,
   type SeededRandom,
+  sentTexts,
   type TestClient,
 } from '@replyx/testkit';
 import { asOperator, asVisitor, type WorldNode } from '../integration/world.js';
@@ -262,6 +263,7 @@ export class ChatClient {
     const { track, text } = message;
     message.dueMs = nowMs + RESEND_MS;
     journal.write({ kind: 'sent', who, dialog, track, id, digest: digestOf(text) });
+    sentTexts.note(text);
     this.#socket.send({ type: track === 'internal' ? 'note' : 'message', id, text });
   }
 }

@@ -1,4 +1,14 @@
-import { dial, nowSeconds, operatorToken, until, visitorToken } from '@replyx/testkit';
+import {
+  dial,
+  nowSeconds,
+  operatorToken,
+  siteToken,
+  TEST_DOMAIN,
+  TEST_ORIGIN,
+  TEST_TENANT,
+  until,
+  visitorToken,
+} from '@replyx/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asOperator, asVisitor, at, joinOperator, joinVisitor, makeDialog, startWorld, type World } from './world.js';
 
@@ -39,6 +49,7 @@ describe('a live socket', () => {
     ['another subject', () => visitorToken({ dialog_id: 'd', sub: 'visitor-2' }), 'unauthorized'],
     ['another tenant', () => visitorToken({ dialog_id: 'd', tenant: 'tenant-2' }), 'unauthorized'],
     ['another kind', () => visitorToken({ dialog_id: 'd', kind: 'widget' }), 'unauthorized'],
+    ['another assistant', () => visitorToken({ dialog_id: 'd', assistant_id: 'assistant-2' }), 'unauthorized'],
     ['another type', () => operatorToken({ sub: 'visitor-1' }), 'unauthorized'],
     [
       'domains that do not hold its origin',
@@ -168,6 +179,39 @@ describe('the directory', () => {
       expect(await operator.waitFor('connected')).toMatchObject({ offset: 1 });
     } finally {
       await open.close();
+    }
+  });
+
+  it.each(['strict', 'open'])('%s: an assistant that is registered and inactive has no visitors', async (mode) => {
+    const other = await startWorld({ nodes: 1, env: { WS_DIRECTORY: mode } });
+    try {
+      const node = at(other.nodes, 0);
+      const record = { tenant: TEST_TENANT, allowed_domains: [TEST_DOMAIN] };
+      await makeDialog(other, 'd', { assistant_id: 'asleep' });
+      await node.api.put('/v1/assistants/asleep', { ...record, active: false });
+      const claims = { assistant_id: 'asleep' };
+      const ask = async (path: string, token: string, body?: object): Promise<number> =>
+        (
+          await fetch(`${node.wsUrl.replace('ws', 'http')}/api/site/${path}`, {
+            method: body === undefined ? 'GET' : 'POST',
+            headers: { Authorization: `Bearer ${token}`, Origin: TEST_ORIGIN },
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          })
+        ).status;
+      const visitor = visitorToken({ dialog_id: 'd', ...claims });
+      await until(async () => (await ask('dialogs/d/messages', visitor)) === 404, { what: 'the node to know of it' });
+      expect((await dial(asVisitor(node, 'd', { claims })).closed).code).toBe(4004);
+      expect(await ask('sessions', siteToken(claims), { secret: Buffer.alloc(32, 1).toString('base64url') })).toBe(404);
+      expect(await ask('dialogs/d/events', visitor)).toBe(404);
+      expect(await ask('dialogs/d/messages', visitor, { id: 'm', text: 'x' })).toBe(404);
+      // Those who work there still see its dialogs.
+      await (await joinOperator(node, 'd')).close();
+      await node.api.put('/v1/assistants/asleep', record);
+      await until(() => joinVisitor(node, 'd', { claims }).then((joined) => joined.close()), {
+        what: 'it to be awake',
+      });
+    } finally {
+      await other.close();
     }
   });
 });

@@ -2,8 +2,29 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { respCall, startProxy, startRedis, until } from '@replyx/testkit';
+import { connect, operatorToken, respCall, startGateway, startProxy, startRedis, until } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
+
+describe('a gateway of the test kit', () => {
+  it.each([
+    ["a message's text", 'planted-text-of-a-message'],
+    ['a token', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0'],
+  ])('fails the test that stops it when %s is in its log', async (what, planted) => {
+    const quiet = await startGateway({ NODE_ID: 'node-1', WS_DIRECTORY: 'open' });
+    const loud = await startGateway({ NODE_ID: planted });
+    expect(loud.logs().join()).toContain(planted);
+    if (what === 'a token') await expect(loud.kill()).rejects.toThrow('a token is in the log');
+    else {
+      await loud.kill();
+      // Sent by a client first, the same line is a fault.
+      const client = await connect({ url: `${quiet.wsUrl}/ws/dialogs/d`, token: operatorToken() });
+      client.send({ type: 'message', id: 'm', text: planted });
+      await loud.start();
+      await expect(loud.stop()).rejects.toThrow("a message's text is in the log");
+    }
+    await quiet.kill();
+  });
+});
 
 describe('a Redis of the test kit', () => {
   it('keeps what an append-only file has through a kill, on the same port', async () => {

@@ -6,6 +6,7 @@ import {
   openEvents,
   operatorToken,
   rawRequest,
+  sentTexts,
   siteToken,
   TEST_ASSISTANT,
   TEST_DOMAIN,
@@ -74,6 +75,7 @@ interface Asking {
 }
 
 const ask = async (path: string, { node = first(), method, token, origin, body, headers }: Asking = {}) => {
+  if (typeof body === 'object' && body !== null && 'text' in body) sentTexts.note(body.text);
   const response = await fetch(`${httpUrlOf(node)}${path}`, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: {

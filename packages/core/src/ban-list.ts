@@ -108,6 +108,13 @@ export class BanList {
     return undefined;
   }
 
+  /** As `match`, for the key of a `ClientAddress`: where all bans are of single addresses, a look-up. */
+  matchKey(addressKey: string, nowMs: number): Ban | undefined {
+    const exact = this.exact.get(addressKey);
+    if (exact !== undefined && exact.expiresMs > nowMs) return exact;
+    return this.cidrs.size === 0 ? undefined : this.match(addressKey, nowMs);
+  }
+
   private refuse(): false {
     this.refused += 1;
     return false;

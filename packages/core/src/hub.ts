@@ -62,6 +62,8 @@ export interface HubParts {
   readonly onReplaced: (connectionId: string) => void;
   /** A client has sent several frames that are not of the contract; called for every ten of a connection. */
   readonly onBadFrames: (identity: Identity) => void;
+  /** A sender's window refused a message, or in a dry run would have. */
+  readonly onMessageLimited?: ((isDryRun: boolean) => void) | undefined;
   /** Raises what else gives fences for a dialog; absent where nothing does. */
   readonly raiseFence?: RaiseFence | undefined;
   /** Whether an assistant has an inbox; by default none has. */
@@ -113,7 +115,15 @@ export class Hub implements SessionHost, FanoutListener {
     this.retry = createRetry(clock, random);
     this.deadlines = new DeadlineWheel(clock.nowMs());
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
-    this.publisher = new Publisher({ log: backplane.log, random, stats: this.stats, incarnation, onBug, clock });
+    this.publisher = new Publisher({
+      log: backplane.log,
+      random,
+      stats: this.stats,
+      incarnation,
+      onLimited: (isDryRun) => parts.onMessageLimited?.(isDryRun),
+      onBug,
+      clock,
+    });
     this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence);
     this.dialogContext = {
       log: backplane.log,

@@ -55,6 +55,8 @@ export interface PublishRequest {
   /** The sender's sliding window; 0 switches it off. */
   readonly windowLimit: number;
   readonly windowMs: number;
+  /** What the window refuses is appended all the same, and told by `overLimit`; it takes no room in the window. */
+  readonly windowIsDryRun?: boolean | undefined;
   /** True where a dialog without a directory record is refused with `not_found`. */
   readonly mustExist: boolean;
   /** The dialog's assistant, for a visitor's message where that assistant has an inbox: the message goes there too. */
@@ -62,7 +64,13 @@ export interface PublishRequest {
 }
 
 export type PublishResult =
-  | { readonly status: 'appended' | 'duplicate'; readonly epoch: string; readonly offset: number }
+  | {
+      readonly status: 'appended' | 'duplicate';
+      readonly epoch: string;
+      readonly offset: number;
+      /** In a dry run: the window would have refused it. */
+      readonly overLimit?: true;
+    }
   | { readonly status: 'rate_limited'; readonly retryAfterMs: number }
   /** `inbox_full`: the assistant's inbox holds as much as it may of what its backend has not acknowledged. */
   | { readonly status: 'conflict' | 'stale_fence' | 'closed' | 'not_found' | 'inbox_full' };

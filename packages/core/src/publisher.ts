@@ -4,7 +4,7 @@ import { coarseWait } from './coarse-wait.js';
 import type { OwedAck } from './feed.js';
 import { ackFrame, bodyDigest, type PublicationContent, publicationParts } from './frame-text.js';
 import { BackplaneUnavailable, type Log, type Member, type PublicationSender, type PublishResult } from './ports.js';
-import type { Session } from './session.js';
+import type { MessageWindow, Session } from './session.js';
 import type { Stats } from './stats.js';
 
 export interface Publication {
@@ -17,7 +17,7 @@ export interface Publication {
   readonly content: PublicationContent;
   readonly known?: Position | undefined;
   readonly fence?: number | undefined;
-  readonly window: { readonly limit: number; readonly windowMs: number };
+  readonly window: MessageWindow;
   readonly mustExist: boolean;
   /** See `PublishRequest.inbox`. */
   readonly inbox?: string | undefined;
@@ -54,6 +54,7 @@ export class Publisher {
   private readonly log: Log;
   private readonly random: Random;
   private readonly stats: Stats;
+  private readonly onLimited: (isDryRun: boolean) => void;
   private readonly onBug: (error: unknown) => void;
   private readonly clock: Pick<Clock, 'schedule'>;
   private appended: Appended[] = [];
@@ -64,12 +65,15 @@ export class Publisher {
     readonly random: Random;
     readonly stats: Stats;
     readonly incarnation: string;
+    /** A sender's window refused, or in a dry run would have. */
+    readonly onLimited: (isDryRun: boolean) => void;
     readonly onBug: (error: unknown) => void;
     readonly clock: Pick<Clock, 'schedule'>;
   }) {
     this.log = parts.log;
     this.random = parts.random;
     this.stats = parts.stats;
+    this.onLimited = parts.onLimited;
     this.onBug = parts.onBug;
     this.clock = parts.clock;
     this.originPrefix = `${parts.incarnation}:`;
@@ -153,10 +157,13 @@ export class Publisher {
         fence,
         windowLimit: window.limit,
         windowMs: window.windowMs,
+        windowIsDryRun: window.isDryRun,
         mustExist,
         inbox,
       });
       this.stats.publishes[result.status] += 1;
+      if (result.status === 'rate_limited') this.onLimited(false);
+      else if (result.status === 'appended' && result.overLimit === true) this.onLimited(true);
       return result;
     } catch (error) {
       this.stats.publishes.unavailable += 1;

@@ -58,6 +58,8 @@ export interface Identity {
 export interface MessageWindow {
   readonly limit: number;
   readonly windowMs: number;
+  /** What it refuses is counted, and admitted. */
+  readonly isDryRun?: boolean | undefined;
 }
 
 export type RefreshVerdict =

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BanList, readBanNetwork } from '../src/ban-list.js';
+import { clientAddress, parseNetworks } from '../src/client-address.js';
 import type { Ban } from '../src/control-port.js';
 
 const NOW_MS = 1_000;
@@ -78,6 +79,21 @@ describe('BanList', () => {
     ['10.0.0.0/8', new Uint8Array(3), false],
   ])('%s against %s', (network, address, isBanned) => {
     expect(listOf(network).match(address, NOW_MS) !== undefined).toBe(isBanned);
+  });
+
+  it('finds the key of an address as it finds the address', () => {
+    const peer = Uint8Array.of(127, 0, 0, 1);
+    for (const networks of [
+      ['198.51.100.7', '2001:db8::/64'],
+      ['198.51.100.0/24', '2001:db8::/32'],
+    ]) {
+      const list = listOf(...networks);
+      for (const text of ['198.51.100.7', '2001:db8::9', '203.0.113.1', '2001:db9::1']) {
+        const { key } = clientAddress({ peer, forwardedFor: undefined, realIp: text }, parseNetworks(['127.0.0.1']));
+        expect([key, list.matchKey(key, NOW_MS)]).toEqual([key, list.match(text, NOW_MS)]);
+        expect(list.matchKey(key, NOW_MS + 1)).toBeUndefined();
+      }
+    }
   });
 
   it('finds nothing that is over, nor what was removed', () => {

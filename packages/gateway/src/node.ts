@@ -124,6 +124,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   const closeSessions = createSessionCloser({
     sessions: () => hub.sessions(),
     isRevoked: (subject) => control.isRevoked(subject),
+    isBanned: (addressKey) => control.ban(addressKey) !== undefined,
     nodeId: config.node.id,
     clock,
     delayMs: () => Math.round(random.float() * config.drain.spreadMs),
@@ -165,7 +166,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     incarnation,
     clock,
     random,
-    judgeRefresh: createRefreshJudge(auth, (subject) => control.isRevoked(subject)),
+    judgeRefresh: createRefreshJudge({
+      auth,
+      isRevoked: (subject) => control.isRevoked(subject),
+      isControlStale: () => control.isStale,
+    }),
     isRevoked: (identity) => {
       const isRevoked = control.isRevoked(subjectOfIdentity(identity));
       if (isRevoked) metrics.revokedConnections(1);
@@ -186,6 +191,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
           if (!(error instanceof BackplaneUnavailable)) onBug(error);
         });
     },
+    onMessageLimited: (isDryRun) => metrics.limited('messages', isDryRun),
     onBadFrames: ({ addressKey }) => {
       if (addressKey !== undefined) gatekeeper.threat.note(addressKey, 'bad_frames');
     },
@@ -348,12 +354,17 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     limitsOf,
     origins: config.origins,
     isRevoked: (subject) => control.isRevoked(subject),
+    mayServe: (assistantId, tenant) => {
+      const record = control.assistant(assistantId);
+      return record === undefined || (record.active && record.tenant === tenant);
+    },
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,
     onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
+    isBanned: ({ key }) => control.ban(key) !== undefined,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
     connectionCount: () => hub.connectionCount,

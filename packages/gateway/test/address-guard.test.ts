@@ -171,4 +171,20 @@ describe('the address guard', () => {
     expect(state.takes[0]?.subject.key).toMatch(/^[\w-]{22}$/);
     expect(JSON.stringify(state.takes)).not.toContain('a-secret-key');
   });
+
+  it('keeps an attacker out while 50,000 addresses pass, and remembers no more of them than it may', async () => {
+    const { guard, state } = world({ maxAddresses: 100 });
+    state.answer = { status: 'refused', window: 'connects', retryAfterMs: 60_000 };
+    await guard.connect(ATTACKER);
+    for (let i = 0; i < 50_000; i += 1) {
+      // Most pass; some are limited too, for a shorter time.
+      state.answer =
+        i % 100 === 0 ? { status: 'refused', window: 'connects', retryAfterMs: 1_000 } : { status: 'taken' };
+      const passer = address(`2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64`);
+      expect(guard.screen(passer, OWN)).toBeUndefined();
+      await guard.connect(passer);
+    }
+    expect(guard.screen(ATTACKER, OWN)).toMatchObject({ status: 429 });
+    expect(guard.denials.size).toBeLessThanOrEqual(100);
+  });
 });

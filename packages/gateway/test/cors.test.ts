@@ -88,6 +88,18 @@ describe('labels', () => {
   });
 });
 
+describe('100,000 origins', () => {
+  it.each(['strict', 'open'] as const)('that nobody registered are one label (%s)', (directory) => {
+    const judged = judge(directory, ['victim.com']);
+    const labels = new Set<string>();
+    for (let i = 0; i < 100_000; i += 1) {
+      const origin = i % 2 === 0 ? `https://o${i}.example` : `http://s${i}.victim.com:${i % 60_000}`;
+      labels.add(judged(origin, i % 3 === 0 ? widget : site).label);
+    }
+    expect(labels).toEqual(new Set(['other', 'victim.com']));
+  });
+});
+
 describe('headers', () => {
   it('name exactly the origin, and only where it is allowed', () => {
     expect(corsHeaders('https://a.example', { granted: true, credentials: false })).toEqual({

@@ -36,4 +36,14 @@ describe('the security log', () => {
     log('credential_refused', {});
     expect(lines.at(-1)?.fields).toEqual({ security: true });
   });
+
+  it('writes every ban', () => {
+    const lines: string[] = [];
+    const log = createSecurityLog(
+      { warn: (fields, event) => lines.push(`${event} ${fields['address']}`) },
+      fakeClock(),
+    );
+    for (let i = 0; i < 100; i += 1) log('address_banned', { address: `8.8.8.${i}` });
+    expect(lines).toEqual(Array.from({ length: 100 }, (_, i) => `address_banned 8.8.8.${i}`));
+  });
 });

@@ -33,9 +33,11 @@ const world = (identities: readonly Identity[]) => {
     return session;
   });
   const index = new RevocationIndex();
+  const lifted = new Set<string>();
   const apply = createSessionCloser({
     sessions: () => sessions as unknown as Session[],
     isRevoked: (subject) => index.match(subject, 0) !== undefined,
+    isBanned: (addressKey) => !lifted.has(addressKey),
     nodeId: 'node-1',
     clock,
     delayMs: () => 700,
@@ -45,7 +47,7 @@ const world = (identities: readonly Identity[]) => {
     for (const entry of entries) if (entry.kind === 'revocation') index.add(entry);
     apply(entries);
   };
-  return { clock, closed, told, come };
+  return { clock, closed, told, come, lift: (addressKey: string) => lifted.add(addressKey) };
 };
 
 const revoked = (jti: string): ControlEntry => ({
@@ -59,6 +61,15 @@ const disconnect = (target: Disconnect['target'], code: Disconnect['code'] = 'GO
   kind: 'disconnect',
   target,
   code,
+});
+
+const banned = (network: string): ControlEntry => ({
+  kind: 'ban',
+  id: network,
+  network,
+  source: 'api',
+  createdMs: 0,
+  expiresMs: 1,
 });
 
 describe('what comes over the control stream', () => {
@@ -76,6 +87,24 @@ describe('what comes over the control stream', () => {
     expect(told).toEqual([['revoked', 2]]);
     come(revoked('a'), { kind: 'lifted', id: 'x', of: 'ban', createdMs: 0, expiresMs: 1 });
     expect(closed).toHaveLength(2);
+  });
+
+  it('closes the connections of a banned network or address with 4008, if it is still banned', () => {
+    const { come, closed, told, lift } = world([
+      identity({ addressKey: '203.0.113.7' }),
+      identity({ addressKey: '203.0.113.7' }),
+      identity({ addressKey: '198.51.100.1' }),
+      identity({ addressKey: '2001:db8:1:2::/64' }),
+      identity({ addressKey: '192.0.2.1' }),
+      identity(),
+    ]);
+    come(banned('203.0.113.0/24'), banned('2001:db8:1:2::/64'));
+    expect(closed).toEqual([0, 1, 3].map((index) => [index, 'RATE_LIMITED', 0]));
+    expect(told).toEqual([['banned', 3]]);
+    come({ kind: 'lifted', id: 'x', of: 'ban', createdMs: 0, expiresMs: 1 });
+    lift('192.0.2.1');
+    come(banned('192.0.2.1'));
+    expect(closed).toHaveLength(3);
   });
 
   const people = [named('v'), named('v', { tenant: 'u', dialogId: 'e' }), named('w', { connectionId: 'c2' })];

@@ -36,7 +36,11 @@ const table = {
     reconnect: 'now',
     means: 'The connection was idle too long or reached its maximum age.',
   },
-  RATE_LIMITED: { code: 4008, reconnect: 'long_backoff', means: 'Too many attempts or frames.' },
+  RATE_LIMITED: {
+    code: 4008,
+    reconnect: 'long_backoff',
+    means: 'Too many attempts or frames, or the address was banned.',
+  },
   CONFLICT_CONNECTION: {
     code: 4009,
     reconnect: 'never',

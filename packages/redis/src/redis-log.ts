@@ -60,6 +60,7 @@ export class RedisLog implements Log {
         logLifetimeMs(settings),
         metaLifetimeMs(settings),
         userOf(sender),
+        request.windowIsDryRun === true ? '1' : '0',
         ...(inbox === undefined ? [] : [inbox, settings.inboxMax, request.dialogId]),
       ],
     );
@@ -130,7 +131,12 @@ const decodePublished = (reply: readonly unknown[]): PublishResult => {
   switch (status) {
     case 'appended':
     case 'duplicate':
-      return { status, epoch: String(reply[1]), offset: Number(reply[2]) };
+      return {
+        status,
+        epoch: String(reply[1]),
+        offset: Number(reply[2]),
+        ...(reply[3] === undefined ? {} : { overLimit: true }),
+      };
     case 'rate_limited':
       return { status, retryAfterMs: Number(reply[1]) };
     default:

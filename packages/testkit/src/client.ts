@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
 import { type DeliveryEntry, PositionTracker } from './position-tracker.js';
+import { sentTexts } from './sent-texts.js';
 import { within } from './wait.js';
 
 /** A frame as it arrived. What is not a JSON object has the type `text` or `binary`, and its content in `raw`. */
@@ -185,6 +186,7 @@ export class TestClient {
   }
 
   send(frame: Readonly<Record<string, unknown>>): void {
+    sentTexts.note(frame['text']);
     this.sendRaw(JSON.stringify(frame));
   }
 

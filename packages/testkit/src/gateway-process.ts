@@ -5,6 +5,7 @@ import { freePort } from './free-port.js';
 import { type LogTail, logTail } from './log-tail.js';
 import { cpuSecondsOf, rssBytesOf } from './proc-stat.js';
 import { guardProcess } from './process-guard.js';
+import { sentTexts } from './sent-texts.js';
 import { TEST_API_KEY, TEST_SECRET_KEY, TEST_SITE_SECRET } from './tokens.js';
 import { within } from './wait.js';
 
@@ -156,7 +157,9 @@ export class GatewayProcess {
     guardProcess(child);
     const log = logTail();
     log.onLine((line) => {
-      if (TOKEN.test(line)) this.#leak ??= line.slice(0, 200);
+      if (TOKEN.test(line)) this.#leak ??= `a token is in the log: ${line.slice(0, 200)}`;
+      else if (sentTexts.findIn(line) !== undefined)
+        this.#leak ??= `a message's text is in the log: ${line.slice(0, 500)}`;
     });
     log.follow(child.stdout);
     log.follow(child.stderr);
@@ -201,9 +204,9 @@ export class GatewayProcess {
     return exit;
   }
 
-  /** Whatever a test is about, no token may have reached a log in it. */
+  /** Whatever a test is about, neither a token nor a message's text may have reached a log in it. */
   #checkLog(): void {
-    if (this.#leak !== undefined) throw new Error(`a token is in the log: ${this.#leak}`);
+    if (this.#leak !== undefined) throw new Error(this.#leak);
   }
 
   /** SIGSTOP: the node hangs with all its sockets open. */

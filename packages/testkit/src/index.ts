@@ -14,6 +14,7 @@ export * from './redis-binary.js';
 export * from './redis-server.js';
 export { RespError, type RespValue, respCall } from './resp.js';
 export * from './seeded-random.js';
+export { SentTexts, sentTexts } from './sent-texts.js';
 export * from './tcp-proxy.js';
 export * from './tokens.js';
 export * from './upgrade-status.js';

@@ -1,3 +1,4 @@
+import { sentTexts } from './sent-texts.js';
 import { TEST_API_KEY } from './tokens.js';
 
 export interface ApiAnswer {
@@ -19,6 +20,7 @@ export interface InternalApi {
 /** `key`: the API key, default that of `startGateway`; null sends none. Calls reject after 30 s without an answer. */
 export function internalApi(url: string, key: string | null = TEST_API_KEY): InternalApi {
   const call = async (method: string, path: string, body?: unknown): Promise<ApiAnswer> => {
+    if (typeof body === 'object' && body !== null && 'text' in body) sentTexts.note(body.text);
     const headers: Record<string, string> = {};
     if (key !== null) headers['authorization'] = `Bearer ${key}`;
     if (body !== undefined) headers['content-type'] = 'application/json';

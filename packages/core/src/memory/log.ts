@@ -40,9 +40,10 @@ export class MemoryLog implements Log {
     if (meta.closed && track === 'main') return { status: 'closed' };
     if (isStaleWrite(meta, sender.role, fence)) return { status: 'stale_fence' };
     const retryAfterMs = this.#retryAfterMs(dialog, user, request, nowMs);
-    if (retryAfterMs > 0) return { status: 'rate_limited', retryAfterMs };
+    const overLimit = retryAfterMs > 0;
+    if (overLimit && request.windowIsDryRun !== true) return { status: 'rate_limited', retryAfterMs };
     if (request.inbox !== undefined && this.#inbox.isFull(dialogId, request.inbox)) return { status: 'inbox_full' };
-    this.#admit(dialog, user, request, nowMs);
+    if (!overLimit) this.#admit(dialog, user, request, nowMs);
 
     const offset = ++place.offset;
     if (fence !== undefined && fence > (meta.fence ?? -1)) meta.fence = fence;
@@ -60,7 +61,7 @@ export class MemoryLog implements Log {
       this.#inbox.message(dialogId, { tenant: meta.tenant ?? '', assistantId: request.inbox }, epoch, text);
     }
     if (sender.role === 'manager' && track === 'main') this.#noteWriter(dialogId, dialog, user);
-    return { status: 'appended', epoch, offset };
+    return { status: 'appended', epoch, offset, ...(overLimit ? { overLimit } : {}) };
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {

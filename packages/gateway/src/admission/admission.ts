@@ -58,6 +58,7 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly connect: (request: UpgradeRequest) => Promise<Taken>;
   /** A credential was refused: what that says of its address is noted. Returns at once: how long a refusal takes tells nothing. */
   readonly onRefused: OnRefused;
+  readonly isBanned: (address: ClientAddress) => boolean;
   readonly isLapsed: () => boolean;
   /** What has been revoked of late is not known here. */
   readonly isControlStale: () => boolean;
@@ -164,10 +165,12 @@ export const admit = async (
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');
   const authorization = await authorize(picked, request, parts);
   if (authorization.status === 'refused') {
-    const { code, reason } = authorization;
-    parts.onRefused(code, request);
+    const { code, reason, isOffence } = authorization;
+    if (isOffence) parts.onRefused(code, request);
     return close(code, reason);
   }
+  // A ban that came meanwhile found it nowhere.
+  if (parts.isBanned(request.address)) return close('RATE_LIMITED', 'banned');
   if (parts.isLeaving()) return close('SERVICE_RESTART', 'draining');
   return { verdict: 'admit', admitted: admittedBy(authorization, request, parts) };
 };

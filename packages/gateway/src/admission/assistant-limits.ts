@@ -16,13 +16,14 @@ export const limitsFor = (
   config: Pick<GatewayConfig, 'rateLimits' | 'connections'>,
   overrides: AssistantRecord['limits'] = {},
 ): AssistantLimits => {
-  const { messages, assistantSessions } = config.rateLimits;
+  const { messages, assistantSessions, dryRun } = config.rateLimits;
   const { perDialog, perUser, perAssistant } = config.connections;
   const windowSeconds = overrides['messages_window_seconds'];
   return {
     messages: {
       limit: overrides['messages'] ?? messages.limit,
       windowMs: windowSeconds === undefined ? messages.windowMs : windowSeconds * 1000,
+      isDryRun: dryRun,
     },
     sessions: overrides['sessions'] ?? assistantSessions.limit,
     perDialog: overrides['connections_per_dialog'] ?? perDialog,

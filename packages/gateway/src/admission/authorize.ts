@@ -17,6 +17,8 @@ export interface AuthorizeParts {
   /** Origins of the main app, and of the hosted page where they are not the request's own host. */
   readonly origins: { readonly cors: readonly string[]; readonly widget: readonly string[] };
   readonly isRevoked: (subject: TokenSubject) => boolean;
+  /** False where the assistant is registered, and inactive or of another tenant. */
+  readonly mayServe: (assistantId: string, tenant: string) => boolean;
 }
 
 export type Authorization =
@@ -25,8 +27,14 @@ export type Authorization =
       readonly claims: ClaimsOf<'operator' | 'visitor'>;
       readonly acceptedUntilMs: number;
     }
-  /** `reason` is for metrics and logs: the peer is told the code alone. */
-  | { readonly status: 'refused'; readonly code: CloseName; readonly reason: string };
+  | {
+      readonly status: 'refused';
+      readonly code: CloseName;
+      /** For metrics and logs: the peer is told the code alone. */
+      readonly reason: string;
+      /** Whether it is held against the address. */
+      readonly isOffence: boolean;
+    };
 
 /** A genuine visitor token opens the dialog and the kind of route that it names; anything else looks like no dialog. */
 const opens = (claims: ClaimsOf<'visitor'>, request: AccessRequest): boolean =>
@@ -38,7 +46,12 @@ export const authorize = async (
   request: AccessRequest,
   parts: AuthorizeParts,
 ): Promise<Authorization> => {
-  const refused = (code: CloseName, reason: string): Authorization => ({ status: 'refused', code, reason });
+  const refused = (code: CloseName, reason: string, isOffence = true): Authorization => ({
+    status: 'refused',
+    code,
+    reason,
+    isOffence,
+  });
   if (picked.problem !== undefined) return refused('AUTH_FAILED', picked.problem);
   const verified = await parts.auth.verifier.verify<'operator' | 'visitor'>(picked.token, {
     types: [request.kind === 'operator' ? 'operator' : 'visitor'],
@@ -60,6 +73,10 @@ export const authorize = async (
   });
   if (!allowed) return refused('FORBIDDEN_DOMAIN', request.origin === undefined ? 'no_origin' : 'foreign_origin');
   if (verified.status === 'expired') return refused('AUTH_EXPIRED', 'expired');
-  if (claims.type === 'visitor' && !opens(claims, request)) return refused('NOT_FOUND', 'other_dialog');
+  if (claims.type === 'visitor') {
+    if (!opens(claims, request)) return refused('NOT_FOUND', 'other_dialog');
+    // No fault of the visitors, who come from a page that still has the widget.
+    if (!parts.mayServe(claims.assistant_id, claims.tenant)) return refused('NOT_FOUND', 'inactive_assistant', false);
+  }
   return { status: 'authorized', claims, acceptedUntilMs: verified.acceptedUntilMs };
 };

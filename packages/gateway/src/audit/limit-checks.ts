@@ -37,7 +37,7 @@ export const LIMIT_CHECKS: readonly Check[] = [
     id: 'RX301',
     severity: 'high',
     title: 'The limits only count',
-    why: 'In a dry run everything that a limit would refuse is admitted.',
+    why: 'In a dry run everything that a window would refuse is admitted.',
     remedy: 'Set `WS_RATE_LIMIT_DRY_RUN=false` when the numbers are settled.',
     find: ({ config }) => troubleIf(config.rateLimits.dryRun, 'WS_RATE_LIMIT_DRY_RUN', 'is true'),
   },

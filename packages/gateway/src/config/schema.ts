@@ -236,7 +236,10 @@ export const SETTINGS = {
   WS_RATE_LIMIT_HTTP: limit(300, 'Public HTTP requests of one address in 60 s.'),
   WS_RATE_LIMIT_API: limit(0, 'Requests of one API key in 1 s.'),
   WS_RATE_LIMIT_MAX_IPS: integer(10_000, [100, 10_000_000], 'Addresses that a node remembers at most.'),
-  WS_RATE_LIMIT_DRY_RUN: boolean(false, 'Count and log what the limits would refuse, and admit it.'),
+  WS_RATE_LIMIT_DRY_RUN: boolean(
+    false,
+    'Count what the windows would refuse, and admit it. The limits of frames and of places hold.',
+  ),
   WS_BAN_SCORE: limit(100, 'Threat score at which an address is banned.'),
   WS_BAN_ALLOW: list('network', 'none', 'Networks that are never banned.'),
   WS_MAX_CONNECTIONS_PER_DIALOG: limit(50, 'Connections of one dialog.'),

@@ -16,20 +16,19 @@ export class Problem extends Error {
   }
 }
 
-/** RFC 9457, with the gateway's stable `code`. */
-export const problemAnswer = ({
-  code,
-  detail,
-  retryAfterMs,
-}: Pick<Problem, 'code' | 'detail' | 'retryAfterMs'>): HttpAnswer => {
-  const { http, means, temporary } = ERROR_CODES[code];
+/** RFC 9457, with the gateway's stable `code`. `status`: where HTTP has a more exact one than the code; default the code's. */
+export const problemAnswer = (
+  { code, detail, retryAfterMs }: Pick<Problem, 'code' | 'detail' | 'retryAfterMs'>,
+  status: number = ERROR_CODES[code].http,
+): HttpAnswer => {
+  const { means, temporary } = ERROR_CODES[code];
   return {
-    status: http,
+    status,
     type: 'application/problem+json',
     body: JSON.stringify({
       type: 'about:blank',
       title: means,
-      status: http,
+      status,
       code,
       detail,
       temporary,

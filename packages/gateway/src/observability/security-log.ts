@@ -19,6 +19,8 @@ export type SecurityLog = (event: SecurityEvent, fields: SecurityFields) => void
 const LINES = 20;
 const WINDOW_MS = 10_000;
 const SAMPLE_CHARS = 64;
+/** Acts of the node rather than of a stranger: each is told, however many there are. */
+const EACH: ReadonlySet<SecurityEvent> = new Set(['address_banned']);
 
 /**
  * What a stranger sent, for a log line: bounded, control characters escaped, and anything that could be a credential left out.
@@ -34,7 +36,10 @@ interface WarningLogger {
   warn(fields: Record<string, unknown>, event: string): void;
 }
 
-/** Writes security events, at most so many lines of each in a while; the next line after that says how many were left out. */
+/**
+ * Writes security events, at most so many lines of each in a while; the next line after that says how many were left out. Every ban
+ * is told.
+ */
 export const createSecurityLog = (logger: WarningLogger, clock: Pick<Clock, 'monotonicMs'>): SecurityLog => {
   const windows = new Map<SecurityEvent, { sinceMs: number; lines: number; suppressed: number }>();
   return (event, fields) => {
@@ -44,7 +49,7 @@ export const createSecurityLog = (logger: WarningLogger, clock: Pick<Clock, 'mon
       window = { sinceMs: nowMs, lines: 0, suppressed: window?.suppressed ?? 0 };
       windows.set(event, window);
     }
-    if (window.lines >= LINES) {
+    if (window.lines >= LINES && !EACH.has(event)) {
       window.suppressed += 1;
       return;
     }

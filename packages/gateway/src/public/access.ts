@@ -81,7 +81,7 @@ export const createVisitorAccess =
     const authorization = await parts.authorize(picked, { kind, dialogId, origin, host });
     const from = { ...call.peer.page, address: call.peer.address };
     if (authorization.status === 'refused') {
-      parts.onRefused(authorization.code, from);
+      if (authorization.isOffence) parts.onRefused(authorization.code, from);
       if (authorization.code === 'FORBIDDEN_DOMAIN')
         parts.onForeignOrigin({ kind, origin, host }, authorization.reason);
       throw refuse(call, authorization.code);

@@ -1,7 +1,14 @@
-import { type Backplane, boundPage, coarseWait, type Hub, historyMessages, type Random } from '@replyx/core';
+import {
+  type Backplane,
+  boundPage,
+  coarseWait,
+  type Hub,
+  historyMessages,
+  type MessageWindow,
+  type Random,
+} from '@replyx/core';
 import { BOUNDS, VISITOR_KINDS, type VisitorKind } from '@replyx/protocol';
 import { API_BODIES, type ApiAnswer, visitorHistoryQuery } from '@replyx/protocol/schemas';
-import type { RateLimit } from '../config/gateway-config.js';
 import { readBody, readQuery } from '../http/body.js';
 import { json } from '../http/http.js';
 import { Problem } from '../http/problem.js';
@@ -16,8 +23,10 @@ export interface MessageRoutesParts {
   readonly directory: 'strict' | 'open';
   readonly random: Random;
   readonly visitor: (call: PublicCall, kind: VisitorKind) => Promise<Visitor>;
+  /** The visitor's token. */
+  readonly isRevoked: (claims: Visitor['claims']) => boolean;
   /** The sender's window, by assistant. */
-  readonly windowOf: (assistantId: string) => RateLimit;
+  readonly windowOf: (assistantId: string) => MessageWindow;
   readonly hasInbox: (assistantId: string) => boolean;
 }
 
@@ -25,13 +34,15 @@ export interface MessageRoutesParts {
 const MAX_PAGE_BYTES = 1_048_576;
 
 const history =
-  (kind: VisitorKind, { visitor, log, hub }: MessageRoutesParts): PublicRoute['handle'] =>
+  (kind: VisitorKind, { visitor, isRevoked, log, hub }: MessageRoutesParts): PublicRoute['handle'] =>
   async (call) => {
-    const { dialogId } = await visitor(call, kind);
+    const { dialogId, claims } = await visitor(call, kind);
     const { after, before, limit = BOUNDS.historyPageDefault } = readQuery(call.query, visitorHistoryQuery);
     const range = after === undefined ? { before: before ?? Number.MAX_SAFE_INTEGER } : { after };
     const known = hub.feed(dialogId, 'main')?.known;
     const read = await log.read({ dialogId, track: 'main', known, ...range, limit });
+    // Once more after the last wait: it may have been revoked meanwhile.
+    if (isRevoked(claims)) throw new Problem('revoked');
     const page = boundPage(read, after === undefined ? 'before' : 'after', MAX_PAGE_BYTES);
     const { epoch, offset, more } = page;
     return {
@@ -44,11 +55,13 @@ const history =
 const send =
   (
     kind: VisitorKind,
-    { visitor, hub, directory, random, windowOf, hasInbox }: MessageRoutesParts,
+    { visitor, isRevoked, hub, directory, random, windowOf, hasInbox }: MessageRoutesParts,
   ): PublicRoute['handle'] =>
   async (call) => {
     const { dialogId, claims } = await visitor(call, kind);
     const { id, text, meta } = readBody(call.body, API_BODIES.visitorMessage);
+    // Once more after the last wait before the append: it may have been revoked meanwhile.
+    if (isRevoked(claims)) throw new Problem('revoked');
     const result = await hub.append({
       dialogId,
       track: 'main',

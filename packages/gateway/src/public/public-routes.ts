@@ -1,3 +1,4 @@
+import type { ClaimsOf } from '../auth/token-verifier.js';
 import { createVisitorAccess, type VisitorAccessParts } from './access.js';
 import { type EventRoutesParts, eventRoutes } from './event-routes.js';
 import { hostedPageRoutes } from './hosted-page.js';
@@ -6,11 +7,12 @@ import type { PublicRoute } from './public-http.js';
 import { type SessionRoutesParts, sessionRoutes } from './session-routes.js';
 
 export interface PublicRoutesParts
-  extends Omit<SessionRoutesParts, 'widgetOrigins' | 'openDialog'>,
-    Omit<MessageRoutesParts, 'visitor'>,
+  extends Omit<SessionRoutesParts, 'widgetOrigins' | 'openDialog' | 'isRevoked'>,
+    Omit<MessageRoutesParts, 'visitor' | 'isRevoked'>,
     Pick<VisitorAccessParts, 'authorize' | 'openDialog'> {
   readonly origins: { readonly widget: readonly string[] };
   readonly events: EventRoutesParts;
+  readonly isRevoked: (claims: ClaimsOf<'site' | 'visitor'>) => boolean;
 }
 
 /** Everything that the public listener serves besides its sockets. */

@@ -78,10 +78,13 @@ const siteClaims = async (
   return claims;
 };
 
-/** What is wrong with an assistant looks the same, but for a version that its own page can be told to replace. */
+/**
+ * What is wrong with an assistant looks the same, but for a version that its own page can be told to replace. In an open directory it
+ * need not be registered.
+ */
 const checkAssistant = async (claims: ClaimsOf<'site'>, parts: SessionRoutesParts): Promise<void> => {
-  if (parts.directory === 'open') return;
   const record = await parts.assistant(claims.assistant_id, claims.tenant);
+  if (record === undefined && parts.directory === 'open') return;
   if (record === undefined || !record.active || record.tenant !== claims.tenant) throw new Problem('not_found');
   if (claims.widget_version < record.widgetVersion) throw new Problem('revoked');
 };
@@ -95,8 +98,15 @@ const exchange =
     const { tenant, assistant_id: assistantId } = claims;
     const { dialogId, visitorId } = visitorIds(secret, tenant, assistantId);
     const owner: DialogOwner = { tenant, assistantId, visitorId };
-    const future = { tenant, sub: visitorId, dialogId, assistantId, widgetVersion: claims.widget_version };
-    if (parts.isVisitorRevoked({ ...future, tokenIds: [claims.jti] })) throw new Problem('revoked');
+    const future = {
+      tenant,
+      sub: visitorId,
+      dialogId,
+      assistantId,
+      widgetVersion: claims.widget_version,
+      tokenIds: [claims.jti],
+    };
+    if (parts.isVisitorRevoked(future)) throw new Problem('revoked');
     // Looked at, then counted, then made: what the limit refuses was never there. Two that come at once may both count.
     const isNew = (await parts.dialog(dialogId)) === undefined;
     const { countNewDialog, countResume } = parts.limits;
@@ -121,6 +131,8 @@ const exchange =
     );
     if (!minted.ok)
       throw new Problem('too_large', "A token with the site token's domains would be larger than a node reads.");
+    // Once more after the last wait: the site token or the visitor may have been revoked meanwhile.
+    if (parts.isRevoked(claims) || parts.isVisitorRevoked(future)) throw new Problem('revoked');
     return json(201, {
       dialog_id: dialogId,
       visitor_id: visitorId,

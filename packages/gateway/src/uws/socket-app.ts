@@ -78,8 +78,7 @@ const copyUpgrade = (req: HttpRequest, kind: ConnectionKind, address: ClientAddr
 };
 
 const refusal = (status: 404 | 426) => ({
-  ...problemAnswer(new Problem(status === 404 ? 'not_found' : 'bad_frame')),
-  status,
+  ...problemAnswer(new Problem(status === 404 ? 'not_found' : 'bad_frame'), status),
   ...(status === 426 ? { headers: { 'Sec-WebSocket-Version': '13' } } : {}),
 });
 

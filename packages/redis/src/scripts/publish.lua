@@ -4,9 +4,10 @@
 -- ARGV 1-8 see lib/settle; 9 PUBLISH or SPUBLISH, 10 origin `<incarnation>:<request>`, 11 frame before the offset, 12 frame
 --   after the time, 13 digest, 14 idempotency ttl (ms), 15 window limit (0 off), 16 window (ms), 17 fence or '', 18 '1' where the
 --   directory must know the dialog, 19 history size, 20 history ttl (ms), 21 ttl to set on the log (ms, a little longer, so that
---   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`);
---   for an inbox 24 the assistant whose it is, 25 its bound, 26 dialog
--- Result {'appended' | 'duplicate', epoch, offset}, {'rate_limited', ms},
+--   it is set seldom), 22 ttl of meta, writers and marks (ms), 23 user of the sender (`<role>:<id as JSON>`), 24 '1' where what
+--   the window refuses is appended all the same, without room in the window; for an inbox 25 the assistant whose it is, 26 its
+--   bound, 27 dialog
+-- Result {'appended' | 'duplicate', epoch, offset}, {'appended', epoch, offset, 1} past the window, {'rate_limited', ms},
 --   {'conflict' | 'stale_fence' | 'closed' | 'not_found' | 'inbox_full'}
 -- @include time
 -- @include window
@@ -52,18 +53,16 @@ end
 local now = nowMs()
 local limit = tonumber(ARGV[15])
 local windowMs = tonumber(ARGV[16])
-if limit > 0 then
-  local wait = listWait(window, limit, windowMs, 1, now)
-  if wait > 0 then
-    redis.call('DEL', idem)
-    return { 'rate_limited', wait }
-  end
+local wait = limit > 0 and listWait(window, limit, windowMs, 1, now) or 0
+if wait > 0 and ARGV[24] ~= '1' then
+  redis.call('DEL', idem)
+  return { 'rate_limited', wait }
 end
 
 local inbox
-if ARGV[24] then
-  inbox = inboxState(KEYS[10], ARGV[24])
-  if (tonumber(inbox[1]) or 0) >= tonumber(ARGV[25]) then
+if ARGV[25] then
+  inbox = inboxState(KEYS[10], ARGV[25])
+  if (tonumber(inbox[1]) or 0) >= tonumber(ARGV[26]) then
     redis.call('DEL', idem)
     return { 'inbox_full' }
   end
@@ -90,11 +89,11 @@ else
 end
 redis.call(ARGV[9], KEYS[3], bytes)
 if inbox then
-  inboxPut(inbox, KEYS[9], KEYS[10], KEYS[11], ARGV[9], ARGV[24], ARGV[26],
-    inboxHead('message', ARGV[24], m[6] or '', ARGV[26], now) .. ',"epoch":"' .. epoch .. '","message":' .. frame)
+  inboxPut(inbox, KEYS[9], KEYS[10], KEYS[11], ARGV[9], ARGV[25], ARGV[27],
+    inboxHead('message', ARGV[25], m[6] or '', ARGV[27], now) .. ',"epoch":"' .. epoch .. '","message":' .. frame)
 end
 
-if limit > 0 then
+if limit > 0 and wait == 0 then
   listAdd(window, limit, windowMs, 1, now)
 end
 if redis.call('PTTL', log) < tonumber(ARGV[20]) then
@@ -116,4 +115,4 @@ if p == '' and string.sub(ARGV[23], 1, 8) == 'manager:' and redis.call('SADD', K
     end
   end
 end
-return { 'appended', epoch, offset }
+return { 'appended', epoch, offset, wait > 0 and 1 or nil }

@@ -331,6 +331,23 @@ export const describeLogContract = (name: string, makeWorld: MakeWorld): void =>
         appended(await b.log.publish(windowed(1, windowMs)));
       });
 
+      test('in a dry run appends what it would refuse, and says so', async () => {
+        const windowMs = 2_000;
+        const dry = () => ({ ...windowed(2, windowMs), windowIsDryRun: true });
+        const results = [];
+        for (const node of [a, b, a, b]) results.push(await node.log.publish(dry()));
+        const epoch = expect.any(String);
+        expect(results).toEqual([
+          { status: 'appended', epoch, offset: 1 },
+          { status: 'appended', epoch, offset: 2 },
+          { status: 'appended', epoch, offset: 3, overLimit: true },
+          { status: 'appended', epoch, offset: 4, overLimit: true },
+        ]);
+        // They take no room: it is the window that it would be.
+        await world.pass(((await a.log.publish(windowed(2, windowMs))) as { retryAfterMs: number }).retryAfterMs);
+        expect(await a.log.publish(dry())).toEqual({ status: 'appended', epoch, offset: 5 });
+      });
+
       test('counts each sender alone, and one sender over both tracks', async () => {
         appended(await a.log.publish(windowed(1, 60_000)));
         appended(await a.log.publish(windowed(1, 60_000, 'another')));
