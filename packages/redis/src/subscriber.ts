@@ -217,7 +217,8 @@ export class Subscriber {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => {
+    // Whoever comes within one turn of the event loop shares a command and a write.
+    setImmediate(() => {
       this.#flushing = false;
       this.#flush();
     });
@@ -235,7 +236,8 @@ export class Subscriber {
     }
     const coming = this.#added.filter((entry) => entry.state === 'new');
     this.#added = [];
-    if (coming.length > 0) this.#subscribe(coming).catch(() => {});
+    // All at once: of several slots none waits for another's answer.
+    for (const call of this.#calls(coming)) this.#subscribe(call).catch(() => {});
   }
 
   /** A failure cuts the connection, so that everything is subscribed again. */

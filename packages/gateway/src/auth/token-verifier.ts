@@ -100,20 +100,23 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
   const { operatorKeys, siteKeys, jwks, issuer, audience, clock } = options;
   const toleranceMs = options.clockToleranceMs;
 
+  const secrets = (token: string, kid: string | undefined, purposes: ReadonlySet<Purpose>): readonly Candidate[] => {
+    const signers = (purpose: Purpose, keys: Keyring): readonly Candidate[] =>
+      purposes.has(purpose)
+        ? keys.keysFor(kid).flatMap(({ key, signed }) => (signed(token) ? [{ purpose, key }] : []))
+        : [];
+    return [...signers('operator', operatorKeys), ...signers('site', siteKeys)];
+  };
+
+  /** Keys with which the token may be verified; a forgery that names HS256 has none, and costs no more than that. */
   const candidates = async (
+    token: string,
     algorithm: Algorithm,
     kid: string | undefined,
     purposes: ReadonlySet<Purpose>,
   ): Promise<readonly Candidate[] | 'keys_unavailable'> => {
     // The algorithm picks the kind of key: secrets verify HS256 only, public keys never do.
-    if (algorithm === 'HS256') {
-      const operator = purposes.has('operator') ? operatorKeys.keysFor(kid) : [];
-      const site = purposes.has('site') ? siteKeys.keysFor(kid) : [];
-      return [
-        ...operator.map((key) => ({ purpose: 'operator' as const, key })),
-        ...site.map((key) => ({ purpose: 'site' as const, key })),
-      ];
-    }
+    if (algorithm === 'HS256') return secrets(token, kid, purposes);
     if (jwks === undefined || !purposes.has('operator')) return [];
     const found = await jwks.keysFor(algorithm, kid);
     if (found.status === 'unavailable') return 'keys_unavailable';
@@ -155,7 +158,7 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
       const header = readTokenHeader(token);
       if (!header.ok) return refused(header.reason);
       const purposes = new Set(types.map((type) => PURPOSE[type]));
-      const found = await candidates(header.algorithm, header.kid, purposes);
+      const found = await candidates(token, header.algorithm, header.kid, purposes);
       if (found === 'keys_unavailable') return refused('keys_unavailable');
       for (const { purpose, key } of found) {
         const bytes = await payloadOf(token, header.algorithm, key);
