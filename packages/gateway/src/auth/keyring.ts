@@ -5,12 +5,15 @@ import type { ConfiguredKey } from '../config/gateway-config.js';
 const HMAC = { name: 'HMAC', hash: 'SHA-256' } as const;
 const encoder = new TextEncoder();
 
-/** A secret that verifies HS256. */
+/** A secret that signs and verifies HS256 (RFC 7515, RFC 7518 section 3.2). */
 export interface SecretKey {
-  /** Imported once, because importing costs as much as verifying. */
-  readonly key: CryptoKey;
-  /** Whether a compact JWS carries this secret's signature. At once, on this thread: a job in the pool costs ten times as much. */
-  signed(token: string): boolean;
+  /** Imported once, because importing costs as much as signing. */
+  readonly signer: CryptoKey;
+  /**
+   * The payload of a compact JWS that carries this secret's signature. At once, on this thread: a job of the pool costs ten times as
+   * much, and newcomers that come together would go on one by one.
+   */
+  payloadOf(token: string): Uint8Array | undefined;
 }
 
 /** The current keys of one purpose. HS256 only. */
@@ -24,12 +27,13 @@ export interface Keyring {
 const secretKey = async (bytes: Uint8Array<ArrayBuffer>): Promise<SecretKey> => {
   const secret = createSecretKey(bytes);
   return {
-    key: await crypto.subtle.importKey('raw', bytes, HMAC, false, ['sign', 'verify']),
-    signed: (token) => {
+    signer: await crypto.subtle.importKey('raw', bytes, HMAC, false, ['sign']),
+    payloadOf: (token) => {
       const end = token.lastIndexOf('.');
       const signature = Buffer.from(token.slice(end + 1), 'latin1');
-      const own = createHmac('sha256', secret).update(token.slice(0, end)).digest('base64url');
-      return signature.length === own.length && timingSafeEqual(signature, Buffer.from(own, 'latin1'));
+      const own = Buffer.from(createHmac('sha256', secret).update(token.slice(0, end)).digest('base64url'), 'latin1');
+      if (signature.length !== own.length || !timingSafeEqual(signature, own)) return undefined;
+      return Buffer.from(token.slice(token.indexOf('.') + 1, end), 'base64url');
     },
   };
 };
@@ -47,7 +51,7 @@ export const createKeyring = async (keys: readonly ConfiguredKey[]): Promise<Key
     sign: (payload) =>
       new CompactSign(encoder.encode(payload))
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...(first.kid !== undefined && { kid: first.kid }) })
-        .sign(first.secret.key),
+        .sign(first.secret.signer),
     keysFor: (kid) => (kid === undefined ? all : (byKid.get(kid) ?? [])),
   };
 };
