@@ -4,15 +4,21 @@ interface Waiting<Item, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Makes one call of what is asked under one name within one step of the event loop. A call that rejects rejects for all. */
+/** Makes one call of what is asked under one name until its time. A call that rejects rejects for all. */
 export class Gathering<Item, Answer> {
   readonly #most: number;
+  readonly #later: (flush: () => void) => void;
   readonly #call: (items: readonly Item[]) => Promise<readonly Answer[]>;
   readonly #waiting = new Map<string, Waiting<Item, Answer>[]>();
 
-  /** `call`: answers in the order of its items, of which there are at most `most`. */
-  constructor(most: number, call: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+  /** `call`: answers in the order of its items, of which there are at most `most`. `later`: when it is made. */
+  constructor(
+    most: number,
+    later: (flush: () => void) => void,
+    call: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  ) {
     this.#most = most;
+    this.#later = later;
     this.#call = call;
   }
 
@@ -26,9 +32,7 @@ export class Gathering<Item, Answer> {
       }
       const fresh = [one];
       this.#waiting.set(name, fresh);
-      // Behind every promise that this step of the loop settles, whose callers ask for the same; in one write with their other commands,
-      // so that nodes which ask for several things at once are served in one order in all of them.
-      process.nextTick(() => this.#flush(name, fresh));
+      this.#later(() => this.#flush(name, fresh));
     });
   }
 

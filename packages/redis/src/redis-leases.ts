@@ -48,9 +48,14 @@ export class RedisLeases implements Leases {
   readonly #topology: Topology;
   readonly #state: NodeState;
   readonly #lifetimeMs: number;
-  // Scopes that many connections share.
-  readonly #takes = new Gathering<Place, Answer>(PLACES_A_CALL, (places) => this.#take(places, 'refuse'));
-  readonly #releases = new Gathering<Place, undefined>(PLACES_A_CALL, (places) => this.#free(places));
+  /**
+   * In scopes that many connections share. Asked for behind every promise that this step of the loop settles, whose callers ask for the
+   * same, and in one write with their other places: so nodes that ask for several things at once are served in one order in all of them.
+   */
+  readonly #takes = new Gathering<Place, Answer>(PLACES_A_CALL, process.nextTick, (places) =>
+    this.#take(places, 'refuse'),
+  );
+  readonly #releases = new Gathering<Place, undefined>(PLACES_A_CALL, setImmediate, (places) => this.#free(places));
 
   constructor(settings: Settings, keys: Keys, topology: Topology, state: NodeState) {
     this.#settings = settings;

@@ -5,7 +5,7 @@ const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test('what is asked under one name within one step is one call, and each gets its own answer', async () => {
   const calls: (readonly number[])[] = [];
-  const doubled = new Gathering<number, number>(100, async (items) => {
+  const doubled = new Gathering<number, number>(100, process.nextTick, async (items) => {
     calls.push(items);
     return items.map((item) => item * 2);
   });
@@ -18,7 +18,7 @@ test('what is asked under one name within one step is one call, and each gets it
 
 test('a call has at most so many, and the rest another', async () => {
   const sizes: number[] = [];
-  const counted = new Gathering<number, number>(3, async (items) => {
+  const counted = new Gathering<number, number>(3, setImmediate, async (items) => {
     sizes.push(items.length);
     return items;
   });
@@ -28,7 +28,7 @@ test('a call has at most so many, and the rest another', async () => {
 });
 
 test('a call that rejects rejects for all of it and for no other', async () => {
-  const failing = new Gathering<number, string>(100, async (items) => {
+  const failing = new Gathering<number, string>(100, process.nextTick, async (items) => {
     if (items.includes(1)) throw new Error('away');
     return items.map(String);
   });
