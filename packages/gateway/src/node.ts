@@ -340,7 +340,6 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,
-    onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
     // It was silent for too long: what it holds is registered again before it admits more.
