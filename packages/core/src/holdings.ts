@@ -57,7 +57,8 @@ export class Holdings {
   }
 
   async takePlaces(session: Session, { scopes, atLimit }: JoinPlaces): Promise<LeaseResult> {
-    const limited = scopes.filter(({ limit }) => limit > 0);
+    // Kept for as long as the session: a filtered copy would hold room for more.
+    const limited = scopes.every(({ limit }) => limit > 0) ? scopes : scopes.filter(({ limit }) => limit > 0);
     if (limited.length === 0) return { status: 'leased' };
     const { connectionId, tenant, member } = session.identity;
     const lease = { connectionId, user: leaseKeyOfUser(tenant, member.role, member.id), scopes: limited };
