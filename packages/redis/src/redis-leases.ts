@@ -48,6 +48,7 @@ export class RedisLeases implements Leases {
   readonly #topology: Topology;
   readonly #state: NodeState;
   readonly #lifetimeMs: number;
+  #others: { readonly live: string; readonly names: readonly string[] } = { live: '', names: [] };
   /**
    * In scopes that many connections share. Asked for behind every promise that this step of the loop settles, whose callers ask for the
    * same, and in one write with their other places: so nodes that ask for several things at once are served in one order in all of them.
@@ -148,7 +149,7 @@ export class RedisLeases implements Leases {
     const { scope } = places[0] as Place;
     const { incarnation } = this.#settings;
     const keys = this.#keys.scope(scope);
-    const others = liveNames(this.#state.live).filter((name) => name !== incarnation);
+    const others = this.#otherLive();
     const members = places.map(({ member }) => member);
     const answers = (await this.#run(SCRIPTS.lease, keys, atLimit === 'replace' ? others.map(keys.places) : [], [
       incarnation,
@@ -171,6 +172,15 @@ export class RedisLeases implements Leases {
     const args = [this.#settings.incarnation, this.#lifetimeMs, ...places.map(({ member }) => member)];
     await this.#run(SCRIPTS.release, this.#keys.scope(scope), [], args);
     return [];
+  }
+
+  /** Other live incarnations; they change with a heartbeat at most. */
+  #otherLive(): readonly string[] {
+    const { live } = this.#state;
+    if (this.#others.live !== live) {
+      this.#others = { live, names: liveNames(live).filter((name) => name !== this.#settings.incarnation) };
+    }
+    return this.#others.names;
   }
 
   async #restoreSome({ scope, members }: ScopePlaces): Promise<void> {
