@@ -1,15 +1,11 @@
 import type { Track } from '@replyx/protocol';
-import { Drafts } from './drafts.js';
+import { type DraftSource, Drafts } from './drafts.js';
 import { Feed, type FeedContext } from './feed.js';
 import type { PresenceChange } from './ports.js';
 import { PresenceChanges } from './presence.js';
 import type { Session } from './session.js';
-import type { OpenStream } from './stream-port.js';
 
-export interface DialogContext extends FeedContext {
-  readonly openStreams: (dialogId: string) => Promise<readonly OpenStream[]>;
-  readonly monotonicMs: () => number;
-}
+export interface DialogContext extends FeedContext, DraftSource {}
 
 /** One dialog on this node: its sessions here, and the feeds that serve them. */
 export class Dialog {
@@ -32,7 +28,7 @@ export class Dialog {
     this.id = id;
     this.context = context;
     this.main = new Feed(id, 'main', context);
-    this.drafts = new Drafts({ load: () => context.openStreams(id), nowMs: context.monotonicMs });
+    this.drafts = new Drafts(id, context);
   }
 
   get sessions(): readonly Session[] {
@@ -61,7 +57,7 @@ export class Dialog {
 
   add(session: Session): void {
     // Copied, as in `remove`: a delivery that is under way goes on over the old list.
-    this.members = [...this.members, session];
+    this.members = this.members.concat(session);
     this.idleSinceMs = undefined;
     if (session.internal !== undefined) this.notesIdleSinceMs = undefined;
   }

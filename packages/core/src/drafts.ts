@@ -79,25 +79,38 @@ class Draft {
 const decoder = new TextDecoder();
 const textOf = (frame: Uint8Array): string => (JSON.parse(decoder.decode(frame)) as { text: string }).text;
 
+/** What the drafts of a dialog are read from. */
+export interface DraftSource {
+  readonly openStreams: (dialogId: string) => Promise<readonly OpenStream[]>;
+  readonly monotonicMs: () => number;
+}
+
+const NONE: ReadonlyMap<string, Draft> = new Map();
+
 /**
  * The answers that are being written in one dialog, on this node. A reader is given a stream's pieces in order, none twice; one who
  * joins, or who was left out while it was behind, is given the whole text in their place.
  */
 export class Drafts {
-  private readonly byId = new Map<string, Draft>();
+  // Most dialogs never have any, and a node holds many dialogs: nothing is allocated before it is needed.
+  private own: Map<string, Draft> | undefined;
   /** Streams that this node has ended by itself: what still comes of them is late. */
-  private endedHere = new Set<string>();
+  private endedHere: Set<string> | undefined;
   /** Streams whose last delta came while the store was being read: what it had of them is old. */
   private endedMeanwhile: Set<string> | undefined;
   private loading: Promise<void> | undefined;
   /** Nothing that was open when this node began to follow is unknown to it. */
   private isWhole = false;
-  private readonly load: () => Promise<readonly OpenStream[]>;
-  private readonly nowMs: () => number;
+  private readonly dialogId: string;
+  private readonly source: DraftSource;
 
-  constructor(parts: { readonly load: () => Promise<readonly OpenStream[]>; readonly nowMs: () => number }) {
-    this.load = parts.load;
-    this.nowMs = parts.nowMs;
+  constructor(dialogId: string, source: DraftSource) {
+    this.dialogId = dialogId;
+    this.source = source;
+  }
+
+  private get byId(): ReadonlyMap<string, Draft> {
+    return this.own ?? NONE;
   }
 
   get isEmpty(): boolean {
@@ -112,9 +125,9 @@ export class Drafts {
 
   /** Takes a delta. True for a last one, which is for everybody to hear. */
   arrive({ streamId, index, done, frame }: DeltaDelivery, readers: readonly DraftReader[]): boolean {
-    if (this.endedHere.has(streamId)) return false;
+    if (this.endedHere?.has(streamId) === true) return false;
     if (done) {
-      this.byId.delete(streamId);
+      this.own?.delete(streamId);
       this.endedMeanwhile?.add(streamId);
       return true;
     }
@@ -122,7 +135,7 @@ export class Drafts {
     if (index <= draft.index) return false;
     const before = draft.index;
     draft.add(index, textOf(frame));
-    draft.touchedMs = this.nowMs();
+    draft.touchedMs = this.source.monotonicMs();
     draft.missingSinceMs = undefined;
     if (draft.index === before) return false;
     if (draft.index > index) this.tell(draft, readers);
@@ -167,10 +180,10 @@ export class Drafts {
     const ended = new Set<string>();
     this.endedMeanwhile = ended;
     const before = new Set(this.byId.keys());
-    const open = await this.load();
+    const open = await this.source.openStreams(this.dialogId);
     for (const { streamId, index, text } of open) {
       before.delete(streamId);
-      if (ended.has(streamId) || this.endedHere.has(streamId)) continue;
+      if (ended.has(streamId) || this.endedHere?.has(streamId) === true) continue;
       const draft = this.draft(streamId);
       draft.replace(index, text);
       draft.missingSinceMs = undefined;
@@ -178,7 +191,7 @@ export class Drafts {
     }
     for (const streamId of before) {
       const draft = this.byId.get(streamId);
-      if (draft !== undefined) draft.missingSinceMs ??= this.nowMs();
+      if (draft !== undefined) draft.missingSinceMs ??= this.source.monotonicMs();
     }
     this.isWhole = true;
   }
@@ -188,7 +201,7 @@ export class Drafts {
    * `ended` are last deltas of streams that are gone without one.
    */
   tick(readers: readonly DraftReader[]): { readonly needsLook: boolean; readonly ended: readonly string[] } {
-    const nowMs = this.nowMs();
+    const nowMs = this.source.monotonicMs();
     const ended: string[] = [];
     let needsLook = this.hasGap;
     for (const draft of this.byId.values()) {
@@ -203,9 +216,9 @@ export class Drafts {
 
   private end(draft: Draft): string {
     const { streamId, index } = draft;
-    this.byId.delete(streamId);
-    if (this.endedHere.size >= REMEMBERED_ENDS) this.endedHere = new Set([...this.endedHere].slice(1));
-    this.endedHere.add(streamId);
+    this.own?.delete(streamId);
+    const known = [...(this.endedHere ?? [])].slice(1 - REMEMBERED_ENDS);
+    this.endedHere = new Set([...known, streamId]);
     return encodeFrame({ type: 'delta', stream_id: streamId, index: index + 1, text: '', done: true });
   }
 
@@ -217,8 +230,9 @@ export class Drafts {
         const oldest = [...this.byId.values()].reduce((a, b) => (a.touchedMs <= b.touchedMs ? a : b));
         oldest.missingSinceMs = Number.NEGATIVE_INFINITY;
       }
-      draft = new Draft(streamId, this.nowMs());
-      this.byId.set(streamId, draft);
+      draft = new Draft(streamId, this.source.monotonicMs());
+      this.own ??= new Map();
+      this.own.set(streamId, draft);
     }
     return draft;
   }

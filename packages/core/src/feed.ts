@@ -146,6 +146,7 @@ export class Feed {
       if (this.state !== 'following') throw new BackplaneUnavailable('the feed was closed while it opened');
       this.enter(head);
       this.state = 'live';
+      this.followed = undefined;
       this.drainPending();
       if (this.refillAgain) this.refill('behind');
     } catch (error) {
@@ -166,7 +167,9 @@ export class Feed {
   /** From now on `subscriber` gets what comes after its cursor. Its cursor must not be below the feed's position. */
   attach(subscriber: FeedSubscriber): void {
     this.flush();
-    this.subscribers.push(subscriber);
+    // The usual first one takes no more room than it needs.
+    if (this.subscribers.length === 0) this.subscribers = [subscriber];
+    else this.subscribers.push(subscriber);
   }
 
   detach(subscriber: FeedSubscriber): void {

@@ -49,7 +49,17 @@ export class Holdings {
     session.wasRegistered = true;
     try {
       const inbox = this.parts.inboxOf(session.identity);
-      return await this.parts.backplane.roster.register({ ...request, dialogId, connectionId, member, inbox });
+      const { claim, clientId, limit, atLimit } = request;
+      return await this.parts.backplane.roster.register({
+        dialogId,
+        connectionId,
+        member,
+        claim,
+        clientId,
+        limit,
+        atLimit,
+        inbox,
+      });
     } finally {
       // The socket may have ended meanwhile, before there was anything to unregister.
       if (session.isClosed) this.unregister(session);
@@ -57,14 +67,21 @@ export class Holdings {
   }
 
   async takePlaces(session: Session, { scopes, atLimit }: JoinPlaces): Promise<LeaseResult> {
-    const limited = scopes.filter(({ limit }) => limit > 0);
+    // Kept for as long as the session: a filtered copy would hold room for more.
+    const limited = scopes.every(({ limit }) => limit > 0) ? scopes : scopes.filter(({ limit }) => limit > 0);
     if (limited.length === 0) return { status: 'leased' };
     const { connectionId, tenant, member } = session.identity;
-    const lease = { connectionId, user: leaseKeyOfUser(tenant, member.role, member.id), scopes: limited };
+    const own = limited.find(({ kind }) => kind === 'user')?.key;
+    const lease = { connectionId, user: own ?? leaseKeyOfUser(tenant, member.role, member.id), scopes: limited };
     const places: HeldPlaces = { lease, isHeld: false };
     session.places = places;
     try {
-      const result = await this.parts.backplane.leases.acquire({ ...lease, atLimit });
+      const result = await this.parts.backplane.leases.acquire({
+        connectionId,
+        user: lease.user,
+        scopes: limited,
+        atLimit,
+      });
       if (result.status === 'leased') places.isHeld = true;
       else session.places = undefined;
       return result;

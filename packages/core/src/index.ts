@@ -37,6 +37,7 @@ export * from './ports.js';
 export * from './presence.js';
 export * from './publisher.js';
 export * from './recovery.js';
+export * from './remembering.js';
 export * from './rendezvous.js';
 export * from './retry.js';
 export * from './revocation.js';

@@ -1,3 +1,5 @@
+import { remembering } from './remembering.js';
+
 /**
  * The one rule for who may use a domain's widget: sockets, CORS and `frame-ancestors` all ask here.
  *
@@ -16,11 +18,13 @@ const SHAPE = /^(https?):\/\/([^\s/?#@\\%:*[\]]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/iu
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 const MAX_CHARS = 300;
+/** The pages and domains of a deployment are far fewer than the requests that name them. */
+const REMEMBERED = { most: 1_024, maxChars: MAX_CHARS };
 
 const withoutDot = (host: string): string => (host.endsWith('.') ? host.slice(0, -1) : host);
 
 /** A host as a URL has it; `undefined` where it is none, or another spelling of an address (`0x7f.1`). */
-const canonicalHost = (host: string): string | undefined => {
+const canonicalHost = remembering((host): string | undefined => {
   try {
     const { hostname } = new URL(`http://${host}`);
     const plain = withoutDot(hostname);
@@ -31,10 +35,10 @@ const canonicalHost = (host: string): string | undefined => {
   } catch {
     return undefined;
   }
-};
+}, REMEMBERED);
 
 /** `undefined` for anything that is not exactly an origin: `null`, a path, credentials, another scheme. */
-export const parseOrigin = (text: string): ParsedOrigin | undefined => {
+export const parseOrigin = remembering((text): ParsedOrigin | undefined => {
   if (text.length > MAX_CHARS) return undefined;
   const match = SHAPE.exec(text);
   if (match === null) return undefined;
@@ -46,7 +50,7 @@ export const parseOrigin = (text: string): ParsedOrigin | undefined => {
     host,
     canonical: new URL(`${scheme}://${host}${port}`).origin,
   };
-};
+}, REMEMBERED);
 
 /** A domain of a token, in the form in which hosts are compared; `undefined` matches nothing. */
 export const parseDomain = (entry: string): string | undefined => {

@@ -37,7 +37,7 @@ const last = (index: number, streamId = 's') => ({ ...delta(index, '', streamId)
 const setUp = (readers = [new Reader()]) => {
   const loads = new Calls<undefined, readonly OpenStream[]>();
   const time = { nowMs: 0 };
-  const drafts = new Drafts({ load: () => loads.ask(undefined), nowMs: () => time.nowMs });
+  const drafts = new Drafts('d', { openStreams: () => loads.ask(undefined), monotonicMs: () => time.nowMs });
   const all = () => readers;
   return {
     drafts,

@@ -361,7 +361,6 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     isControlStale: () => control.isStale,
     maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,
-    onRefused: gatekeeper.onRefused,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
     isBanned: ({ key }) => control.ban(key) !== undefined,

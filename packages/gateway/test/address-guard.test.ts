@@ -128,6 +128,22 @@ describe('the address guard', () => {
     expect(state.takes[0]?.windows).toEqual([{ name: 'auth_failures', limit: 30, windowMs: 60_000, cost: 1 }]);
   });
 
+  it('counts a connect whose credential is refused and the refusal in one step', async () => {
+    const { guard, state } = world();
+    await guard.connect(ATTACKER, FOREIGN, 'failed_token');
+    expect(state.noted).toEqual([[ATTACKER.key, 'failed_token', true]]);
+    expect(state.takes.map(({ windows }) => windows.map(({ name, cost }) => [name, cost]))).toEqual([
+      [
+        ['connects', 1],
+        ['auth_failures', 1],
+      ],
+    ]);
+    // At its limit an address learns nothing of its credential, and the limit is what it is held to.
+    state.answer = { status: 'refused', window: 'auth_failures', retryAfterMs: 4_000 };
+    expect(await guard.connect(ATTACKER, FOREIGN, 'failed_token')).toMatchObject({ status: 'limited' });
+    expect(state.noted.slice(1)).toEqual([[ATTACKER.key, 'limit_hit', true]]);
+  });
+
   it('tells so many newcomers of an address that the backplane is away, and then refuses them', async () => {
     const { clock, guard, state } = world({ connects: 3 });
     state.answer = 'away';

@@ -122,7 +122,7 @@ describe('what a page of an unknown domain makes its visitors send', () => {
     const page = { ...upgrade, protocols: undefined, authorization: undefined };
     for (let i = 0; i < 30; i += 1) {
       gatekeeper.note('site', { screening: 'refuse', status: 404, reason: 'shape' }, page);
-      gatekeeper.onRefused('AUTH_FAILED', page);
+      await gatekeeper.connect(page, 'AUTH_FAILED');
     }
     state.answer = { status: 'refused', window: 'connects', retryAfterMs: 1_000 };
     expect(await gatekeeper.connect(page)).toMatchObject({ status: 'limited' });

@@ -7,17 +7,24 @@ import {
   type Leases,
   placeLifetimeMs,
 } from '@replyx/core';
+import { Gathering } from './gathering.js';
 import type { Keys, ScopeKeys } from './keys.js';
 import type { Settings } from './options.js';
 import { SCRIPTS, type Script } from './scripts.js';
 import { liveNames, type NodeState } from './state.js';
 import type { Topology } from './topology.js';
 
-/** Places that one script restores, and how many of these run at a time. */
-const RESTORED_A_CALL = 100;
+/** Places of one scope that one script takes, frees or restores, and how many that restore run at a time. */
+const PLACES_A_CALL = 100;
 const AT_A_TIME = 32;
 
 type Answer = { readonly status: 'leased'; readonly replaced: string | undefined } | { readonly status: 'full' };
+
+/** A place that is asked for, or given back. */
+interface Place {
+  readonly scope: LeaseScope;
+  readonly member: string;
+}
 
 interface ScopePlaces {
   readonly scope: LeaseScope;
@@ -25,6 +32,9 @@ interface ScopePlaces {
 }
 
 const taken = (scopes: readonly LeaseScope[]): readonly LeaseScope[] => scopes.filter(({ limit }) => limit > 0);
+
+const nameOf = ({ kind, key }: Pick<LeaseScope, 'kind' | 'key'>): string => `${kind}\n${key}`;
+const isShared = ({ kind }: LeaseScope): boolean => kind === 'assistant' || kind === 'cluster';
 
 /** An address's members carry whose they are, so that its users can be counted; a digest, for its length. */
 const memberOf = (scope: LeaseScope, { connectionId, user }: Omit<Lease, 'scopes'>): string =>
@@ -38,6 +48,15 @@ export class RedisLeases implements Leases {
   readonly #topology: Topology;
   readonly #state: NodeState;
   readonly #lifetimeMs: number;
+  #others: { readonly live: string; readonly names: readonly string[] } = { live: '', names: [] };
+  /**
+   * In scopes that many connections share. Asked for behind every promise that this step of the loop settles, whose callers ask for the
+   * same, and in one write with their other places: so nodes that ask for several things at once are served in one order in all of them.
+   */
+  readonly #takes = new Gathering<Place, Answer>(PLACES_A_CALL, process.nextTick, (places) =>
+    this.#take(places, 'refuse'),
+  );
+  readonly #releases = new Gathering<Place, undefined>(PLACES_A_CALL, setImmediate, (places) => this.#free(places));
 
   constructor(settings: Settings, keys: Keys, topology: Topology, state: NodeState) {
     this.#settings = settings;
@@ -50,7 +69,9 @@ export class RedisLeases implements Leases {
   /** Each scope is a script of its own slot, all at once; whatever was taken is given back where one refuses. */
   async acquire(request: LeaseRequest): Promise<LeaseResult> {
     const scopes = taken(request.scopes);
-    const outcomes = await Promise.allSettled(scopes.map((scope) => this.#take(scope, request, 'refuse')));
+    const outcomes = await Promise.allSettled(
+      scopes.map((scope) => this.#takeOne({ scope, member: memberOf(scope, request) })),
+    );
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) {
       // Not awaited: the answer must not take a second deadline. Also where the answer was lost a place may be held.
@@ -76,11 +97,10 @@ export class RedisLeases implements Leases {
   }
 
   async release(lease: Lease): Promise<void> {
-    const { incarnation } = this.#settings;
     await Promise.all(
       taken(lease.scopes).map((scope) => {
-        const args = [memberOf(scope, lease), incarnation, this.#lifetimeMs];
-        return this.#run(SCRIPTS.release, this.#keys.scope(scope), [], args);
+        const place = { scope, member: memberOf(scope, lease) };
+        return isShared(scope) ? this.#releases.ask(nameOf(scope), place) : this.#free([place]);
       }),
     );
   }
@@ -89,7 +109,7 @@ export class RedisLeases implements Leases {
     const byScope = new Map<string, ScopePlaces>();
     for (const lease of leases) {
       for (const scope of taken(lease.scopes)) {
-        const key = `${scope.kind}\n${scope.key}`;
+        const key = nameOf(scope);
         const known = byScope.get(key) ?? { scope, members: [] };
         byScope.set(key, known);
         known.members.push(memberOf(scope, lease));
@@ -97,8 +117,8 @@ export class RedisLeases implements Leases {
     }
     const calls: ScopePlaces[] = [];
     for (const { scope, members } of byScope.values()) {
-      for (let start = 0; start < members.length; start += RESTORED_A_CALL) {
-        calls.push({ scope, members: members.slice(start, start + RESTORED_A_CALL) });
+      for (let start = 0; start < members.length; start += PLACES_A_CALL) {
+        calls.push({ scope, members: members.slice(start, start + PLACES_A_CALL) });
       }
     }
     for (let start = 0; start < calls.length; start += AT_A_TIME) {
@@ -108,26 +128,59 @@ export class RedisLeases implements Leases {
 
   async #replace(scope: LeaseScope, request: LeaseRequest): Promise<Answer> {
     try {
-      return await this.#take(scope, request, 'replace');
+      const [answer] = await this.#take([{ scope, member: memberOf(scope, request) }], 'replace');
+      return answer as Answer;
     } catch (error) {
       this.release(request).catch(() => {});
       throw error;
     }
   }
 
-  async #take(scope: LeaseScope, request: LeaseRequest, atLimit: LeaseRequest['atLimit']): Promise<Answer> {
+  async #takeOne(place: Place): Promise<Answer> {
+    const { scope } = place;
+    // A limit may change between two of the same scope.
+    if (isShared(scope)) return this.#takes.ask(`${scope.limit}\n${nameOf(scope)}`, place);
+    const [answer] = await this.#take([place], 'refuse');
+    return answer as Answer;
+  }
+
+  /** All of one scope. */
+  async #take(places: readonly Place[], atLimit: LeaseRequest['atLimit']): Promise<readonly Answer[]> {
+    const { scope } = places[0] as Place;
     const { incarnation } = this.#settings;
     const keys = this.#keys.scope(scope);
-    const others = liveNames(this.#state.live).filter((name) => name !== incarnation);
-    const [status, replaced] = (await this.#run(
-      SCRIPTS.lease,
-      keys,
-      atLimit === 'replace' ? others.map(keys.places) : [],
-      [memberOf(scope, request), incarnation, scope.limit, this.#lifetimeMs, atLimit, ...others],
-    )) as Buffer[];
-    return String(status) === 'leased'
-      ? { status: 'leased', replaced: replaced === undefined ? undefined : String(replaced) }
-      : { status: 'full' };
+    const others = this.#otherLive();
+    const members = places.map(({ member }) => member);
+    const answers = (await this.#run(SCRIPTS.lease, keys, atLimit === 'replace' ? others.map(keys.places) : [], [
+      incarnation,
+      scope.limit,
+      this.#lifetimeMs,
+      atLimit,
+      members.length,
+      ...members,
+      ...others,
+    ])) as Buffer[];
+    return answers.map((answer) => {
+      const text = String(answer);
+      return text === 'full' ? { status: 'full' } : { status: 'leased', replaced: text === '' ? undefined : text };
+    });
+  }
+
+  /** All of one scope. */
+  async #free(places: readonly Place[]): Promise<undefined[]> {
+    const { scope } = places[0] as Place;
+    const args = [this.#settings.incarnation, this.#lifetimeMs, ...places.map(({ member }) => member)];
+    await this.#run(SCRIPTS.release, this.#keys.scope(scope), [], args);
+    return [];
+  }
+
+  /** Other live incarnations; they change with a heartbeat at most. */
+  #otherLive(): readonly string[] {
+    const { live } = this.#state;
+    if (this.#others.live !== live) {
+      this.#others = { live, names: liveNames(live).filter((name) => name !== this.#settings.incarnation) };
+    }
+    return this.#others.names;
   }
 
   async #restoreSome({ scope, members }: ScopePlaces): Promise<void> {

@@ -25,8 +25,8 @@ interface Entry {
   readonly slot: number;
   /** `kept`: was confirmed before the connection was lost. */
   state: 'new' | 'sent' | 'confirmed' | 'kept';
-  readonly confirmed: Promise<void>;
-  readonly confirm: () => void;
+  /** Until it is confirmed; a node holds many that are. */
+  waiting: { readonly confirmed: Promise<void>; readonly confirm: () => void } | undefined;
 }
 
 const CHANNELS_A_CALL = 200;
@@ -38,7 +38,14 @@ const makeEntry = (channel: string, slot: number): Entry => {
   const confirmed = new Promise<void>((resolve) => {
     confirm = resolve;
   });
-  return { channel, slot, state: 'new', confirmed, confirm };
+  return { channel, slot, state: 'new', waiting: { confirmed, confirm } };
+};
+
+const confirmed = ({ waiting }: Entry): Promise<void> => waiting?.confirmed ?? Promise.resolve();
+
+const settle = (entry: Entry): void => {
+  entry.waiting?.confirm();
+  entry.waiting = undefined;
 };
 
 /**
@@ -94,7 +101,7 @@ export class Subscriber {
   }
 
   whenReady(): Promise<void> {
-    return (this.#entries.get(this.#probe.channel) as Entry).confirmed;
+    return confirmed(this.#entries.get(this.#probe.channel) as Entry);
   }
 
   get probeSlot(): number {
@@ -117,7 +124,7 @@ export class Subscriber {
       this.#added.push(entry);
       this.#flushSoon();
     }
-    return entry.state === 'confirmed' ? Promise.resolve() : entry.confirmed;
+    return confirmed(entry);
   }
 
   remove(channel: string): void {
@@ -125,7 +132,7 @@ export class Subscriber {
     if (entry === undefined) return;
     this.#entries.delete(channel);
     this.#removed.set(channel, entry.slot);
-    entry.confirm();
+    settle(entry);
     this.#flushSoon();
   }
 
@@ -155,7 +162,7 @@ export class Subscriber {
   close(): void {
     this.#closed = true;
     this.#restored = false;
-    for (const entry of this.#entries.values()) entry.confirm();
+    for (const entry of this.#entries.values()) settle(entry);
     this.#entries.clear();
     this.#client.disconnect();
     cut(this.#client);
@@ -217,7 +224,8 @@ export class Subscriber {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => {
+    // Whoever comes within one turn of the event loop shares a command and a write.
+    setImmediate(() => {
       this.#flushing = false;
       this.#flush();
     });
@@ -235,7 +243,8 @@ export class Subscriber {
     }
     const coming = this.#added.filter((entry) => entry.state === 'new');
     this.#added = [];
-    if (coming.length > 0) this.#subscribe(coming).catch(() => {});
+    // All at once: of several slots none waits for another's answer.
+    for (const call of this.#calls(coming)) this.#subscribe(call).catch(() => {});
   }
 
   /** A failure cuts the connection, so that everything is subscribed again. */
@@ -276,7 +285,7 @@ export class Subscriber {
       }
       for (const entry of current) {
         entry.state = 'confirmed';
-        entry.confirm();
+        settle(entry);
       }
     }
     return misplaced;

@@ -99,9 +99,15 @@ export class AddressGuard {
     return { status: 429, reason: 'limited', retryAfterMs: coarseWait(leftMs, this.parts.random) };
   }
 
-  /** One connect of an address: a socket, an event stream, a session that is resumed or refreshed. */
-  connect(address: ClientAddress, isForeign = NOT_FOREIGN): Promise<Taken> {
-    return this.takeByAddress(address, [this.spec('connects', 1), this.spec('auth_failures', 0)], isForeign);
+  /**
+   * One connect of an address: a socket, an event stream, a session that is resumed or refreshed. `offence`: its credential was
+   * refused, which is counted with it and not a second time.
+   */
+  async connect(address: ClientAddress, isForeign = NOT_FOREIGN, offence?: Offence): Promise<Taken> {
+    const failures = this.spec('auth_failures', offence === undefined ? 0 : 1);
+    const taken = await this.takeByAddress(address, [this.spec('connects', 1), failures], isForeign);
+    if (offence !== undefined && taken.status === 'taken') this.parts.threat.note(address.key, offence, isForeign());
+    return taken;
   }
 
   /** One request of the public HTTP routes. */

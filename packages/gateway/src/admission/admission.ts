@@ -3,7 +3,7 @@ import { type CloseName, type ConnectionKind, isId, parsePosition } from '@reply
 import type { Auth } from '../auth/auth.js';
 import { pickToken, type TokenPick } from '../auth/token-transport.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
-import type { OnRefused, Taken } from './address-guard.js';
+import type { Taken } from './address-guard.js';
 import { type AssistantLimits, placesOf } from './assistant-limits.js';
 import { type AccessRequest, type Authorization, type AuthorizeParts, authorize } from './authorize.js';
 
@@ -54,10 +54,8 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly isLeaving: () => boolean;
   /** Newcomers should go elsewhere. */
   readonly isOverloaded: () => boolean;
-  /** Counts the connect. */
-  readonly connect: (request: UpgradeRequest) => Promise<Taken>;
-  /** A credential was refused: what that says of its address is noted. Returns at once: how long a refusal takes tells nothing. */
-  readonly onRefused: OnRefused;
+  /** Counts the connect, and where its credential was refused what that says of its address. */
+  readonly connect: (request: UpgradeRequest, offence?: CloseName) => Promise<Taken>;
   readonly isBanned: (address: ClientAddress) => boolean;
   readonly isLapsed: () => boolean;
   /** What has been revoked of late is not known here. */
@@ -141,7 +139,8 @@ const admittedBy = (
 
 /**
  * Decides whether a connection may be, up to the directory's say, which the hub takes with the registration: this node's state,
- * the address's window, then the credential.
+ * the address's windows, then the credential. The credential is looked at first, because that costs less than to ask the cluster
+ * twice, but says nothing to an address at its limit.
  */
 export const admit = async (
   request: UpgradeRequest,
@@ -160,15 +159,12 @@ export const admit = async (
   if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
   if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');
-  const taken = await parts.connect(request);
+  const authorization = await authorize(picked, request, parts);
+  const offence = authorization.status === 'refused' && authorization.isOffence ? authorization.code : undefined;
+  const taken = await parts.connect(request, offence);
   if (taken.status === 'limited') return close('RATE_LIMITED', 'limited', taken.retryAfterMs);
   if (taken.status === 'unavailable') return close('TRY_AGAIN_LATER', 'backplane_away');
-  const authorization = await authorize(picked, request, parts);
-  if (authorization.status === 'refused') {
-    const { code, reason, isOffence } = authorization;
-    if (isOffence) parts.onRefused(code, request);
-    return close(code, reason);
-  }
+  if (authorization.status === 'refused') return close(authorization.code, authorization.reason);
   // A ban that came meanwhile found it nowhere.
   if (parts.isBanned(request.address)) return close('RATE_LIMITED', 'banned');
   if (parts.isLeaving()) return close('SERVICE_RESTART', 'draining');

@@ -50,11 +50,12 @@ export const placesOf = (
   { connections, bans }: Pick<GatewayConfig, 'connections' | 'bans'>,
 ): JoinPlaces => {
   const perAddress = connections.perAddress === 0 && bans.score > 0 ? UNREACHED : connections.perAddress;
-  const scopes: LeaseScope[] = [
-    { kind: 'user', key: leaseKeyOfUser(tenant, role, subject), limit: perUser },
-    { kind: 'address', key: addressKey, limit: perAddress },
-    { kind: 'cluster', key: '', limit: connections.perCluster },
-  ];
-  if (assistantId !== undefined) scopes.push({ kind: 'assistant', key: assistantId, limit: perAssistant });
+  const user: LeaseScope = { kind: 'user', key: leaseKeyOfUser(tenant, role, subject), limit: perUser };
+  const address: LeaseScope = { kind: 'address', key: addressKey, limit: perAddress };
+  const cluster: LeaseScope = { kind: 'cluster', key: '', limit: connections.perCluster };
+  const scopes: LeaseScope[] =
+    assistantId === undefined
+      ? [user, address, cluster]
+      : [user, address, cluster, { kind: 'assistant', key: assistantId, limit: perAssistant }];
   return { dialogLimit: perDialog, scopes, atLimit: connections.atLimit };
 };

@@ -56,13 +56,12 @@ export interface Gatekeeper {
   readonly guard: AddressGuard;
   readonly threat: ThreatScore;
   readonly greet: (peer: PeerRequest) => Greeting;
-  /** One connect: a socket or a stream of events. */
-  readonly connect: (from: PageRequest & { readonly address: ClientAddress }) => Promise<Taken>;
+  /** One connect: a socket or a stream of events; `refused` where its credential was. */
+  readonly connect: (from: PageRequest & { readonly address: ClientAddress }, refused?: CloseName) => Promise<Taken>;
   /** By what the cluster counts of public HTTP; a stream of events counts as a connect where it is admitted. */
   readonly limit: (request: PublicRequest) => Promise<Refusal | undefined>;
   readonly sessions: SessionLimits;
-  readonly onRefused: OnRefused;
-  /** The same for a request without a verdict, which is written to the log here. */
+  /** The credential of a request without a verdict was refused: counted, and written to the log. */
   readonly onHttpRefused: OnRefused;
   /** By what is counted of an API key; throws `Problem`. */
   readonly limitApi: (authorization: string | undefined) => Promise<void>;
@@ -134,10 +133,6 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
     proxyProtocol: config.proxyProtocol,
   });
 
-  const onRefused: OnRefused = (code, from) => {
-    const offence = OFFENCES[code];
-    if (offence !== undefined) guard.failed(from.address, offence, parts.isForeign(from)).catch(parts.onBug);
-  };
   const logRefused = (code: CloseName, from: Parameters<OnRefused>[1], fields: SecurityFields): void => {
     const event = REFUSAL_EVENTS[code];
     if (event === undefined) return;
@@ -157,7 +152,8 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
       const refusal = guard.screen(address, () => parts.isForeign(peer.page()));
       return refusal === undefined ? { greeting: 'welcome', address } : { greeting: 'refuse', refusal };
     },
-    connect: (from) => guard.connect(from.address, () => parts.isForeign(from)),
+    connect: (from, refused) =>
+      guard.connect(from.address, () => parts.isForeign(from), refused === undefined ? undefined : OFFENCES[refused]),
     limit: async ({ endpoint, address, isPreflight, page }) => {
       if (endpoint === 'events' && !isPreflight) return undefined;
       const refusal = refusalOf(await guard.request(address, () => parts.isForeign(page)));
@@ -166,9 +162,9 @@ export const createGatekeeper = (parts: GatekeeperParts): Gatekeeper => {
       const isBlind = !isPreflight && BY_CREDENTIAL.has(endpoint) && parts.isControlStale();
       return isBlind ? { status: 503, reason: 'control_stale' } : undefined;
     },
-    onRefused,
     onHttpRefused: (code, from) => {
-      onRefused(code, from);
+      const offence = OFFENCES[code];
+      if (offence !== undefined) guard.failed(from.address, offence, parts.isForeign(from)).catch(parts.onBug);
       logRefused(code, from, { kind: 'http' });
     },
     limitApi: async (authorization) => {

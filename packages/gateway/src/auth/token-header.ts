@@ -1,3 +1,4 @@
+import { remembering } from '@replyx/core';
 import { BOUNDS } from '@replyx/protocol';
 import { parseJsonObject } from '@replyx/protocol/schemas';
 
@@ -31,20 +32,28 @@ export const decodePart = (part: string): string | undefined => {
 const typeIsAllowed = (typ: unknown): boolean =>
   typ === undefined || (typeof typ === 'string' && /^(application\/)?(jwt|at\+jwt)$/i.test(typ));
 
+/** The tokens of an issuer share a few headers. */
+const judgeHeader = remembering(
+  (part): HeaderResult => {
+    const json = parseJsonObject(decodePart(part) ?? '', 3);
+    if (!json.ok) return { ok: false, reason: 'malformed' };
+    const header = json.value;
+    const parameter = (name: string): unknown => (Object.hasOwn(header, name) ? header[name] : undefined);
+    if (FORBIDDEN.some((name) => Object.hasOwn(header, name)) || !typeIsAllowed(parameter('typ'))) {
+      return { ok: false, reason: 'malformed' };
+    }
+    const kid = parameter('kid');
+    if (kid !== undefined && (typeof kid !== 'string' || !KID.test(kid))) return { ok: false, reason: 'malformed' };
+    const alg = parameter('alg');
+    if (typeof alg !== 'string' || !ALGORITHMS.has(alg)) return { ok: false, reason: 'algorithm' };
+    return { ok: true, algorithm: alg as Algorithm, kid };
+  },
+  { most: 64, maxChars: 256 },
+);
+
 /** Judges the shape of a token and its header, before any key is looked up. */
 export const readTokenHeader = (token: string): HeaderResult => {
   const part = token.length <= BOUNDS.tokenChars ? COMPACT.exec(token)?.[1] : undefined;
   if (part === undefined || part.length > MAX_HEADER_CHARS) return { ok: false, reason: 'malformed' };
-  const json = parseJsonObject(decodePart(part) ?? '', 3);
-  if (!json.ok) return { ok: false, reason: 'malformed' };
-  const header = json.value;
-  const parameter = (name: string): unknown => (Object.hasOwn(header, name) ? header[name] : undefined);
-  if (FORBIDDEN.some((name) => Object.hasOwn(header, name)) || !typeIsAllowed(parameter('typ'))) {
-    return { ok: false, reason: 'malformed' };
-  }
-  const kid = parameter('kid');
-  if (kid !== undefined && (typeof kid !== 'string' || !KID.test(kid))) return { ok: false, reason: 'malformed' };
-  const alg = parameter('alg');
-  if (typeof alg !== 'string' || !ALGORITHMS.has(alg)) return { ok: false, reason: 'algorithm' };
-  return { ok: true, algorithm: alg as Algorithm, kid };
+  return judgeHeader(part);
 };

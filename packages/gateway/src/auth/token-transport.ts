@@ -29,21 +29,25 @@ export const bearerToken = (authorization: string | undefined): string | undefin
 /** Picks the token from wherever a client may put it. The same token twice is fine, two different ones are refused. */
 export const pickToken = ({ protocols, authorization, query, allowQueryToken }: TokenCarriers): TokenPick => {
   const offered = (protocols ?? '').split(',').map((item) => item.trim());
-  const tokens = new Set<string | null>();
+  // A list, for there is one as a rule and a set would hash a long text. Two are refused, so more need not be told apart.
+  const tokens: (string | null)[] = [];
+  const found = (token: string | null): void => {
+    if ((token === null || tokens.length < 2) && !tokens.includes(token)) tokens.push(token);
+  };
   for (const item of offered) {
-    if (item.startsWith(TOKEN_SUBPROTOCOL_PREFIX)) tokens.add(item.slice(TOKEN_SUBPROTOCOL_PREFIX.length) || null);
+    if (item.startsWith(TOKEN_SUBPROTOCOL_PREFIX)) found(item.slice(TOKEN_SUBPROTOCOL_PREFIX.length) || null);
   }
   const bearer = bearerToken(authorization);
-  if (bearer !== undefined) tokens.add(bearer);
+  if (bearer !== undefined) found(bearer);
   if (allowQueryToken && query) {
     const parameters = new URLSearchParams(query);
-    for (const name of QUERY_NAMES) for (const value of parameters.getAll(name)) if (value !== '') tokens.add(value);
+    for (const name of QUERY_NAMES) for (const value of parameters.getAll(name)) if (value !== '') found(value);
   }
   const selected: Pick<TokenPick, 'selectedProtocol'> = offered.includes(SUBPROTOCOL)
     ? { selectedProtocol: SUBPROTOCOL }
     : {};
-  if (tokens.has(null)) return { ...selected, problem: 'malformed' };
-  if (tokens.size > 1) return { ...selected, problem: 'conflicting' };
+  if (tokens.includes(null)) return { ...selected, problem: 'malformed' };
+  if (tokens.length > 1) return { ...selected, problem: 'conflicting' };
   const [token] = tokens;
   return token ? { ...selected, token } : selected;
 };

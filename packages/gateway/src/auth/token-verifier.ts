@@ -4,7 +4,7 @@ import { parseClaims, parseJsonObject } from '@replyx/protocol/schemas';
 import { type CryptoKey, compactVerify } from 'jose';
 import type { Jwks } from './jwks.js';
 import type { Keyring } from './keyring.js';
-import { type Algorithm, readTokenHeader } from './token-header.js';
+import { type AsymmetricAlgorithm, readTokenHeader } from './token-header.js';
 
 export type ClaimsOf<T extends TokenType> = Extract<Claims, { readonly type: T }>;
 
@@ -67,9 +67,9 @@ type Purpose = 'operator' | 'site';
 
 const PURPOSE: Record<TokenType, Purpose> = { operator: 'operator', site: 'site', visitor: 'site' };
 
-interface Candidate {
+interface Genuine {
   readonly purpose: Purpose;
-  readonly key: CryptoKey;
+  readonly payload: Uint8Array;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -79,7 +79,11 @@ const refused = (reason: TokenRefusal): { readonly status: 'refused'; readonly r
   reason,
 });
 
-const payloadOf = async (token: string, algorithm: Algorithm, key: CryptoKey): Promise<Uint8Array | undefined> => {
+const payloadOf = async (
+  token: string,
+  algorithm: AsymmetricAlgorithm,
+  key: CryptoKey,
+): Promise<Uint8Array | undefined> => {
   try {
     return (await compactVerify(token, key, { algorithms: [algorithm] })).payload;
   } catch {
@@ -100,24 +104,32 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
   const { operatorKeys, siteKeys, jwks, issuer, audience, clock } = options;
   const toleranceMs = options.clockToleranceMs;
 
-  const candidates = async (
-    algorithm: Algorithm,
+  const signedBySecret = (
+    token: string,
     kid: string | undefined,
     purposes: ReadonlySet<Purpose>,
-  ): Promise<readonly Candidate[] | 'keys_unavailable'> => {
-    // The algorithm picks the kind of key: secrets verify HS256 only, public keys never do.
-    if (algorithm === 'HS256') {
-      const operator = purposes.has('operator') ? operatorKeys.keysFor(kid) : [];
-      const site = purposes.has('site') ? siteKeys.keysFor(kid) : [];
-      return [
-        ...operator.map((key) => ({ purpose: 'operator' as const, key })),
-        ...site.map((key) => ({ purpose: 'site' as const, key })),
-      ];
+  ): Genuine | undefined => {
+    for (const purpose of purposes) {
+      for (const key of (purpose === 'operator' ? operatorKeys : siteKeys).keysFor(kid)) {
+        const payload = key.payloadOf(token);
+        if (payload !== undefined) return { purpose, payload };
+      }
     }
-    if (jwks === undefined || !purposes.has('operator')) return [];
-    const found = await jwks.keysFor(algorithm, kid);
-    if (found.status === 'unavailable') return 'keys_unavailable';
-    return found.status === 'unknown' ? [] : found.keys.map((key) => ({ purpose: 'operator', key }));
+    return undefined;
+  };
+
+  const signedByIssuer = async (
+    token: string,
+    algorithm: AsymmetricAlgorithm,
+    kid: string | undefined,
+  ): Promise<Genuine | 'keys_unavailable' | undefined> => {
+    const found = await jwks?.keysFor(algorithm, kid);
+    if (found?.status === 'unavailable') return 'keys_unavailable';
+    for (const key of found?.status === 'found' ? found.keys : []) {
+      const payload = await payloadOf(token, algorithm, key);
+      if (payload !== undefined) return { purpose: 'operator', payload };
+    }
+    return undefined;
   };
 
   const judge = <T extends TokenType>(
@@ -155,15 +167,18 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
       const header = readTokenHeader(token);
       if (!header.ok) return refused(header.reason);
       const purposes = new Set(types.map((type) => PURPOSE[type]));
-      const found = await candidates(header.algorithm, header.kid, purposes);
-      if (found === 'keys_unavailable') return refused('keys_unavailable');
-      for (const { purpose, key } of found) {
-        const bytes = await payloadOf(token, header.algorithm, key);
-        if (bytes === undefined) continue;
-        const payload = parsePayload(bytes);
-        return payload === undefined ? refused('malformed') : judge(payload, purpose, types);
-      }
-      return refused('not_genuine');
+      const { algorithm, kid } = header;
+      // The algorithm picks the kind of key: secrets verify HS256 only, public keys never do.
+      const genuine =
+        algorithm === 'HS256'
+          ? signedBySecret(token, kid, purposes)
+          : purposes.has('operator')
+            ? await signedByIssuer(token, algorithm, kid)
+            : undefined;
+      if (genuine === 'keys_unavailable') return refused('keys_unavailable');
+      if (genuine === undefined) return refused('not_genuine');
+      const payload = parsePayload(genuine.payload);
+      return payload === undefined ? refused('malformed') : judge(payload, genuine.purpose, types);
     },
   };
 };

@@ -18,7 +18,7 @@
 local meta, conns, held, writers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user = ARGV[6]
 local live = ARGV[8]
-local record = redis.call('HMGET', meta, 't', 'a', 'v', 'c', 'o', 'io')
+local record = redis.call('HMGET', meta, 't', 'a', 'v', 'c', 'o', 'io', 'h', 'hv', 'hm', 'hr', 'f')
 local tenant, assistant, visitor = record[1], record[2], record[3]
 local changes = {}
 local function fix(field, value)
@@ -110,18 +110,19 @@ if limit > 0 and others >= limit then
   evicted[#evicted + 1] = { oldest, 'l' }
 end
 
+local new = #changes > 0 and redis.call('EXISTS', meta) == 0
 if #changes > 0 then
-  local new = redis.call('EXISTS', meta) == 0
   redis.call('HSET', meta, unpack(changes))
-  if new then
-    redis.call('PEXPIRE', meta, ARGV[14])
-  end
+end
+if new then
+  redis.call('PEXPIRE', meta, ARGV[14])
+else
+  redis.call('PEXPIRE', meta, ARGV[14], 'GT')
 end
 local nowAt = nowMs()
 if ARGV[20] ~= '' and not record[1] then
   inboxEvent(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[21], assistant, tenant, ARGV[2], 'opened', '', nowAt)
 end
-redis.call('PEXPIRE', meta, ARGV[14], 'GT')
 for i = 1, #evicted do
   redis.call('HDEL', conns, evicted[i][1])
   redis.call(ARGV[1], KEYS[6], 'v' .. evicted[i][2] .. '\n' .. evicted[i][1])
@@ -142,7 +143,7 @@ local result = {
   'registered', tenant, assistant or '', visitor or '', record[4] == '1' and '1' or '0',
   members, visible, wrote, table.concat(older, '\n'),
 }
-for _, value in ipairs(handoffOf(meta, writers)) do
+for _, value in ipairs(handoffIn({ record[7], record[8], record[9], record[10], record[11] }, writers)) do
   result[#result + 1] = value
 end
 result[#result + 1] = redis.call('HGET', KEYS[7], '') or '0'
@@ -151,7 +152,8 @@ for i = 1, #listed do
   result[#result + 1] = listed[i]
 end
 local heads = { m = tonumber(record[5]) or 0, i = tonumber(record[6]) or 0 }
-local marks = redis.call('HGETALL', KEYS[5])
+-- A mark points into a history.
+local marks = heads.m + heads.i > 0 and redis.call('HGETALL', KEYS[5]) or {}
 for i = 1, #marks, 2 do
   local track, marker = string.match(marks[i], '^(.):(.*)$')
   local offset, member = string.match(marks[i + 1], '^(%d+)\n(.*)$')

@@ -13,5 +13,8 @@ for i = 3, #ARGV do
   end
 end
 -- Also where none was: the count may be what was lost.
-record(KEYS[1], ARGV[1], KEYS[2], KEYS[3], now, ARGV[2])
+local size = redis.call('ZCARD', KEYS[2])
+if size > 0 then
+  record(KEYS[1], ARGV[1], size, KEYS[2], KEYS[3], now, tonumber(ARGV[2]), 0)
+end
 return restored

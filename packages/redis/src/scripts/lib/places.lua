@@ -3,8 +3,12 @@
 -- after a change of that set: whoever takes an incarnation for dead frees nothing of it.
 -- An address's members are '<connection>:<user>', and each incarnation has a hash of users -> places.
 
+-- Whether a member with a user was seated or unseated, so that the hash of users is there.
+local hasUsers = false
+
 local function note(users, member, change)
   local user = string.match(member, ':(.*)$')
+  hasUsers = hasUsers or user ~= nil
   if user and redis.call('HINCRBY', users, user, change) <= 0 then
     redis.call('HDEL', users, user)
   end
@@ -28,24 +32,44 @@ local function unseat(places, users, member)
   return true
 end
 
--- Connections that came before `edge` have ended: what is left of them is a release that was lost. Returns whether anything was.
+-- Connections that came before `edge` have ended: what is left of them is a release that was lost. Returns how many there were.
 local function dropEnded(places, users, edge)
   local ended = redis.call('ZRANGEBYSCORE', places, '-inf', string.format('%.0f', edge), 'LIMIT', 0, 100)
   for i = 1, #ended do
     unseat(places, users, ended[i])
   end
-  return #ended > 0
+  return #ended
 end
 
--- Writes the count after a change. Everything of the scope lives as long as its youngest place may.
-local function record(counts, incarnation, places, users, now, lifeMs)
+local function countOf(size, now)
+  return string.format('%.0f:%.0f', size, now)
+end
+
+-- Writes the count after places were freed.
+local function recount(counts, incarnation, places, now)
   local size = redis.call('ZCARD', places)
   if size == 0 then
     redis.call('HDEL', counts, incarnation)
-    return
+  else
+    redis.call('HSET', counts, incarnation, countOf(size, now))
   end
-  redis.call('HSET', counts, incarnation, string.format('%.0f:%.0f', size, now))
+end
+
+-- Writes the count after places were taken. Everything of the scope lives as long as its youngest place may.
+local function record(counts, incarnation, size, places, users, now, lifeMs, others)
+  redis.call('HSET', counts, incarnation, countOf(size, now))
+  -- Counts of incarnations that are long gone: a place younger than `lifeMs` would have been written since.
+  if redis.call('HLEN', counts) > 2 * others + 16 then
+    local all = redis.call('HGETALL', counts)
+    for i = 1, #all, 2 do
+      if tonumber(string.match(all[i + 1], ':(%d+)$')) < now - lifeMs then
+        redis.call('HDEL', counts, all[i])
+      end
+    end
+  end
   redis.call('PEXPIRE', counts, lifeMs)
   redis.call('PEXPIRE', places, lifeMs)
-  redis.call('PEXPIRE', users, lifeMs)
+  if hasUsers then
+    redis.call('PEXPIRE', users, lifeMs)
+  end
 end
