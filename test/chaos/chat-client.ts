@@ -20,6 +20,8 @@ export interface ChatClientOptions {
   readonly random: SeededRandom;
   /** One is picked for each connection, as a balancer without health checks does. */
   readonly nodes: readonly WorldNode[];
+  /** The node of its first connection. */
+  readonly first?: WorldNode;
   /** Without a frame for so long, its own pings being answered, it takes the connection for dead. Default 5000. */
   readonly silenceMs?: number;
   /** True: where its token is revoked it comes back with another one. Default false. */
@@ -34,7 +36,9 @@ interface Unacked {
   dueMs: number;
 }
 
-const PING_MS = 1_500;
+const SILENCE_MS = 5_000;
+/** Share of the silence after which it pings. */
+const PING_AFTER = 0.3;
 const CONNECT_MS = 10_000;
 const RESEND_MS = 4_000;
 const MOST_UNACKED = 64;
@@ -61,6 +65,7 @@ export class ChatClient {
   #pingMs = 0;
   #serial = 0;
   #passes = 1;
+  #connects = 0;
   #handoff: string | undefined;
   #running = false;
   /** The answers that are being written, as far as they are here. */
@@ -73,6 +78,10 @@ export class ChatClient {
     this.role = options.role;
     const { who, dialog, role, sub } = options;
     options.journal.write({ kind: 'member', who, dialog, role, sub });
+  }
+
+  get #silenceMs(): number {
+    return this.#options.silenceMs ?? SILENCE_MS;
   }
 
   get isLive(): boolean {
@@ -138,13 +147,13 @@ export class ChatClient {
   tick(nowMs: number): void {
     if (!this.#running) return;
     if (this.#nextMs !== undefined && nowMs >= this.#nextMs) this.#connect(nowMs);
-    const patienceMs = this.#connected ? (this.#options.silenceMs ?? 5_000) : CONNECT_MS;
+    const patienceMs = this.#connected ? this.#silenceMs : CONNECT_MS;
     if (this.#socket !== undefined && nowMs - this.#heardMs > patienceMs) {
       this.#socket.socket.terminate();
       return;
     }
     if (!this.#connected) return;
-    if (nowMs - this.#pingMs >= PING_MS) {
+    if (nowMs - this.#pingMs >= this.#silenceMs * PING_AFTER) {
       this.#pingMs = nowMs;
       this.#socket?.send({ type: 'ping' });
     }
@@ -193,11 +202,12 @@ export class ChatClient {
   }
 
   #connect(nowMs: number): void {
-    const { who, dialog, role, sub, journal, random, nodes } = this.#options;
+    const { who, dialog, role, sub, journal, random, nodes, first } = this.#options;
     const { pass } = this;
     const { main, internal } = this.#positions;
     const claims = { ...(main && { main }), ...(internal && { internal }) };
-    const node = random.pick(nodes);
+    const node = (this.#connects === 0 ? first : undefined) ?? random.pick(nodes);
+    this.#connects += 1;
     journal.write({ kind: 'connecting', who, ...claims, node: nodes.indexOf(node), pass });
     this.#drafts.clear();
     const join = role === 'visitor' ? asVisitor : asOperator;

@@ -25,6 +25,8 @@ export interface StageOptions {
   readonly cast?: boolean;
   /** True: the nth client of a dialog connects to the nth node only. Default false: each time to any. */
   readonly pinned?: boolean;
+  /** True: each client connects to the first node first, but for one of each twelve. */
+  readonly crowded?: boolean;
   /** File of the journal; default one that goes with the process. */
   readonly journalPath?: string;
   /** How long all may take to be well again once nothing is wrong any more. A guard against hanging. Default 90000. */
@@ -39,6 +41,9 @@ export interface Outcome extends Verdict {
 }
 
 const VISITORS = 2;
+const CROWD = 12;
+/** Clients that connect for the first time at once: faults come later. */
+const MOST_CONNECTING = 100;
 const SETTLE_GUARD_MS = 90_000;
 
 const crowdOf = (
@@ -47,7 +52,7 @@ const crowdOf = (
   journal: Journal,
   nodes: readonly WorldNode[],
 ): ChatClient[] => {
-  const { seed, clientsPerDialog = 4, silenceMs, pinned = false } = options;
+  const { seed, clientsPerDialog = 4, silenceMs, pinned = false, crowded = false } = options;
   return dialogs.flatMap((dialog, i) =>
     Array.from({ length: clientsPerDialog }, (_, n) => {
       const isVisitor = n < VISITORS;
@@ -60,6 +65,7 @@ const crowdOf = (
         random: seededRandom(seed + i * 1_000 + n),
         nodes: pinned ? [at(nodes, n)] : nodes,
         returns: isVisitor,
+        ...(crowded && (i * clientsPerDialog + n) % CROWD !== 0 ? { first: at(nodes, 0) } : {}),
         ...(silenceMs === undefined ? {} : { silenceMs }),
       });
     }),
@@ -112,7 +118,13 @@ export class Stage {
     try {
       await stage.cast?.webhook.up();
       await stage.#register();
-      for (const client of stage.clients) client.start();
+      const started: ChatClient[] = [];
+      for (const client of stage.clients) {
+        client.start();
+        started.push(client);
+        if (started.length % MOST_CONNECTING === 0)
+          await until(() => started.every(({ isLive }) => isLive), { what: 'the first connections' });
+      }
       await stage.allLive();
       stage.load.flow();
       stage.cast?.flow();

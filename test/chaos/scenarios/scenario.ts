@@ -28,7 +28,7 @@ export const play = async (
   options: ScenarioOptions,
   shape: Omit<StageOptions, 'seed' | 'journalPath'>,
   act: (stage: Stage, notes: Notes) => Promise<void>,
-  review: (outcome: Outcome, notes: Notes) => void = () => {},
+  review: (outcome: Outcome, notes: Notes) => void | Promise<void> = () => {},
 ): Promise<ScenarioOutcome> => {
   const { seed, journalPath } = options;
   const stage = await Stage.open({ seed, ...(journalPath === undefined ? {} : { journalPath }), ...shape });
@@ -43,7 +43,7 @@ export const play = async (
   try {
     await act(stage, notes);
     const outcome = await stage.finish();
-    review(outcome, notes);
+    await review(outcome, notes);
     const broken = failures.map((what) => ({ rule: 'demand', what, line: 0, about: [] }));
     return { ...outcome, breaches: [...broken, ...outcome.breaches], measures };
   } finally {
