@@ -202,7 +202,11 @@ export class Stage {
       hangGuardMs,
     });
     await until(() => this.#handoffsAreTold(), { what: 'every client to know who has its dialog', hangGuardMs });
-    await until(() => cast.isDelivered(), { what: 'the inbox to be empty', hangGuardMs, everyMs: 100 });
+    await until(() => cast.isDelivered(this.cluster.redis), {
+      what: 'the inbox to be empty',
+      hangGuardMs,
+      everyMs: 100,
+    });
   }
 
   /** Ends the load, undoes every fault, waits until all are quiet, and has the journal judged. */
