@@ -336,6 +336,30 @@ describe('a token that is revoked', () => {
       [],
     ],
     [
+      'nothing right after its node said that it is unavailable',
+      [
+        connecting('p1'),
+        REVOKED,
+        ...wait,
+        { kind: 'refused', who: 'v1', id: 'm1', code: 'unavailable', temporary: true },
+        ...writes,
+        ...end,
+      ],
+      [],
+    ],
+    [
+      'a message long after its node said so',
+      [
+        connecting('p1'),
+        REVOKED,
+        { kind: 'refused', who: 'v1', id: 'm1', code: 'unavailable', temporary: true },
+        ...wait,
+        ...writes,
+        ...end,
+      ],
+      ['revoked'],
+    ],
+    [
       'what another node or a client suffers to be no excuse',
       [
         connecting('p1'),

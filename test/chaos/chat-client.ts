@@ -20,6 +20,10 @@ export interface ChatClientOptions {
   readonly random: SeededRandom;
   /** One is picked for each connection, as a balancer without health checks does. */
   readonly nodes: readonly WorldNode[];
+  /** Those that the balancer has found dead. Default none. */
+  readonly out?: ReadonlySet<WorldNode>;
+  /** By what the contract's times to come back are divided. Default 10. */
+  readonly haste?: number;
   /** The node of its first connection. */
   readonly first?: WorldNode;
   /** Without a frame for so long, its own pings being answered, it takes the connection for dead. Default 5000. */
@@ -37,6 +41,7 @@ interface Unacked {
 }
 
 const SILENCE_MS = 5_000;
+const HASTE = 10;
 /** Share of the silence after which it pings. */
 const PING_AFTER = 0.3;
 const CONNECT_MS = 10_000;
@@ -202,11 +207,12 @@ export class ChatClient {
   }
 
   #connect(nowMs: number): void {
-    const { who, dialog, role, sub, journal, random, nodes, first } = this.#options;
+    const { who, dialog, role, sub, journal, random, nodes, out, first } = this.#options;
     const { pass } = this;
     const { main, internal } = this.#positions;
     const claims = { ...(main && { main }), ...(internal && { internal }) };
-    const node = (this.#connects === 0 ? first : undefined) ?? random.pick(nodes);
+    const usable = out === undefined ? nodes : nodes.filter((each) => !out.has(each));
+    const node = (this.#connects === 0 ? first : undefined) ?? random.pick(usable);
     this.#connects += 1;
     journal.write({ kind: 'connecting', who, ...claims, node: nodes.indexOf(node), pass });
     this.#drafts.clear();
@@ -254,7 +260,7 @@ export class ChatClient {
     journal.write({ kind: 'closed', who, was, code: closed.code, why });
     if (this.#socket !== undefined) this.#detach(this.#socket);
     if (!this.#running) return;
-    const next = afterClose(closed, this.#failures, random);
+    const next = afterClose(closed, this.#failures, random, this.#options.haste ?? HASTE);
     if (!next.again) {
       journal.write({ kind: 'left', who });
       if (this.#options.returns !== true || closed.code !== REVOKED) {

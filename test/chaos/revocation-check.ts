@@ -11,7 +11,8 @@ const isElsewhere = (name: string): boolean => name.startsWith('client-') || nam
 
 /**
  * What is revoked: nothing of it is accepted once the time to close has passed. A node that is cut off from Redis hears late, so the
- * time counts from the end of the last fault that struck the receiver's node, or all.
+ * time counts from the end of the last fault that struck the receiver's node, or all, and from when that node last said that it was
+ * `unavailable`: a Redis that is back may take a while to be reached.
  */
 export class RevocationCheck implements Check {
   readonly #known: Known;
@@ -56,6 +57,7 @@ export class RevocationCheck implements Check {
           tell('revoked', `a handoff of ${entry.who} was done after it was revoked`, [entry.who]);
         return;
       case 'refused':
+        if (entry.code === 'unavailable') this.#unavailable(entry);
         if (!entry.temporary && entry.code !== 'stale_fence' && !this.#mayBe(entry.who, entry.id))
           tell('refused', `${entry.id} of ${entry.who} was refused: ${entry.code}`, [entry.id]);
         return;
@@ -67,13 +69,23 @@ export class RevocationCheck implements Check {
 
   #fault({ name, phase, node, losesData, at }: Of<'fault'>): void {
     if (isElsewhere(name)) return;
-    const trouble = this.#troubles.get(node) ?? { standing: 0, endedAt: Number.NEGATIVE_INFINITY };
-    this.#troubles.set(node, trouble);
+    const trouble = this.#trouble(node);
     trouble.standing += phase === 'begins' ? 1 : -1;
     if (phase === 'ends') trouble.endedAt = at;
     // What no node had heard of before the loss is lost with the rest.
     if (losesData)
       for (const [key, { at: since, withinMs }] of this.#taken) if (at <= since + withinMs) this.#taken.delete(key);
+  }
+
+  #unavailable({ who, at }: Of<'refused'>): void {
+    const connection = this.#connections.get(who);
+    if (connection?.node !== undefined) this.#trouble(connection.node).endedAt = at;
+  }
+
+  #trouble(node: number | undefined): Trouble {
+    const trouble = this.#troubles.get(node) ?? { standing: 0, endedAt: Number.NEGATIVE_INFINITY };
+    this.#troubles.set(node, trouble);
+    return trouble;
   }
 
   /** Whether it may be refused. */

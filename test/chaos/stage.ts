@@ -25,6 +25,8 @@ export interface StageOptions {
   readonly cast?: boolean;
   /** True: the nth client of a dialog connects to the nth node only. Default false: each time to any. */
   readonly pinned?: boolean;
+  /** By what the contract's times to come back are divided. Default 10. */
+  readonly haste?: number;
   /** True: each client connects to the first node first, but for one of each twelve. */
   readonly crowded?: boolean;
   /** File of the journal; default one that goes with the process. */
@@ -51,8 +53,9 @@ const crowdOf = (
   dialogs: readonly string[],
   journal: Journal,
   nodes: readonly WorldNode[],
+  out: ReadonlySet<WorldNode>,
 ): ChatClient[] => {
-  const { seed, clientsPerDialog = 4, silenceMs, pinned = false, crowded = false } = options;
+  const { seed, clientsPerDialog = 4, silenceMs, haste, pinned = false, crowded = false } = options;
   return dialogs.flatMap((dialog, i) =>
     Array.from({ length: clientsPerDialog }, (_, n) => {
       const isVisitor = n < VISITORS;
@@ -64,9 +67,11 @@ const crowdOf = (
         journal,
         random: seededRandom(seed + i * 1_000 + n),
         nodes: pinned ? [at(nodes, n)] : nodes,
+        out,
         returns: isVisitor,
         ...(crowded && (i * clientsPerDialog + n) % CROWD !== 0 ? { first: at(nodes, 0) } : {}),
         ...(silenceMs === undefined ? {} : { silenceMs }),
+        ...(haste === undefined ? {} : { haste }),
       });
     }),
   );
@@ -82,6 +87,8 @@ export class Stage {
   readonly journal: Journal;
   readonly load: Load;
   readonly cast: Cast | undefined;
+  /** Nodes to which the balancer leads nobody. */
+  readonly out = new Set<WorldNode>();
   readonly #victims: Victims;
   readonly #settleGuardMs: number;
 
@@ -91,7 +98,7 @@ export class Stage {
     this.cluster = cluster;
     this.journal = new Journal(options.journalPath ?? join(scratchPath('chaos'), 'journal.jsonl'));
     this.dialogs = Array.from({ length: count }, (_, i) => `d${i}`);
-    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes);
+    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes, this.out);
     const random = seededRandom(seed ^ 0x5eed);
     this.backend = new Backend({ journal: this.journal, random, nodes: cluster.nodes });
     this.load = new Load({ clients: this.clients, backend: this.backend, random, perSecond });

@@ -1,7 +1,7 @@
 import type { GatewayProcess } from '@replyx/testkit';
 import { internalApi } from '@replyx/testkit';
 import { closesPerSecond, type Window } from '../ack-times.js';
-import { play, type ScenarioOptions, type ScenarioOutcome, since } from './scenario.js';
+import { directly, play, type ScenarioOptions, type ScenarioOutcome, since } from './scenario.js';
 
 const GRACE_MS = 15_000;
 const SPREAD_SECONDS = 4;
@@ -25,7 +25,7 @@ export const rollingRestart = (options: ScenarioOptions): Promise<ScenarioOutcom
   const env = { WS_DRAIN_WAIT_SECONDS: WAIT_SECONDS, WS_DRAIN_SPREAD_SECONDS: SPREAD_SECONDS };
   return play(
     options,
-    { dialogs, clientsPerDialog, perSecond: 100, cluster: { env } },
+    { dialogs, clientsPerDialog, perSecond: 100, cluster: { redisUrl: directly, env } },
     async (stage, { measure, demand }) => {
       await stage.flowed(100);
       for (const process of stage.cluster.processes) {

@@ -1,4 +1,4 @@
-import type { GatewayProcess } from '@replyx/testkit';
+import type { GatewayProcess, RedisServer } from '@replyx/testkit';
 import { until } from '@replyx/testkit';
 import { isReady } from '../cluster.js';
 import { type Outcome, Stage, type StageOptions } from '../stage.js';
@@ -50,6 +50,9 @@ export const play = async (
     await stage.close();
   }
 };
+
+/** No proxy, for crowds: proxies live in this process, and what holds it up would hold up Redis for every node. */
+export const directly = async (redis: RedisServer): Promise<string> => redis.url;
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
