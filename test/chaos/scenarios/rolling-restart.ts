@@ -6,6 +6,8 @@ import { directly, play, type ScenarioOptions, type ScenarioOutcome, since } fro
 const GRACE_MS = 15_000;
 const SPREAD_SECONDS = 4;
 const WAIT_SECONDS = 1;
+/** In a second; each closes one connection at least. */
+const SLICES = 20;
 /** Closes that were spread evenly may come to us in lumps. */
 const LUMP = 1.5;
 
@@ -49,7 +51,7 @@ export const rollingRestart = (options: ScenarioOptions): Promise<ScenarioOutcom
     async ({ counts, journalPath }, { demand, measure }) => {
       for (const { name, clients, ...window } of windows) {
         const most = await closesPerSecond(journalPath, 1012, window);
-        const bound = Math.ceil((clients / SPREAD_SECONDS) * LUMP) + 2;
+        const bound = Math.ceil(clients / (SPREAD_SECONDS * SLICES)) * SLICES * LUMP;
         measure(`${name}: at most ${most} closes in a second; ${clients} clients over ${SPREAD_SECONDS} s`);
         demand(most <= bound, `${name} closed ${most} connections in a second, of ${clients} over ${SPREAD_SECONDS} s`);
       }
