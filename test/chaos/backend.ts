@@ -26,12 +26,10 @@ interface Page {
   readonly offset: number;
 }
 
-/** The customer's backend: answers in dialogs by the API, some of them as the holder of a lock, and retries what was not answered. */
+/** The customer's backend: answers in dialogs by the API, and retries what was not answered. */
 export class Backend {
   readonly #options: BackendOptions;
   readonly #pending = new Set<Promise<void>>();
-  /** The fencing token of the present holder, by dialog. */
-  readonly #fences = new Map<string, number>();
   #serial = 0;
   #running = true;
 
@@ -43,25 +41,15 @@ export class Backend {
     return this.#pending.size;
   }
 
-  /** Publishes as the assistant until it is answered. False where too many wait for an answer already. */
-  publish(dialog: string, text: string, track: Track = 'main', fence?: number): boolean {
-    if (this.#pending.size >= MOST_PENDING || !this.#running) return false;
+  /** Publishes as the assistant; resolves when it is answered, at once where too many wait for an answer already. */
+  async publish(dialog: string, text: string, track: Track = 'main', fence?: number): Promise<void> {
+    if (this.#pending.size >= MOST_PENDING || !this.#running) return;
     this.#serial += 1;
     const work = this.#untilAnswered(`${WHO}-${this.#serial}`, dialog, track, text, fence).finally(() =>
       this.#pending.delete(work),
     );
     this.#pending.add(work);
-    return true;
-  }
-
-  /** Publishes as a worker that holds the dialog; now and then another takes it over, and now and then the former still writes. */
-  publishFenced(dialog: string, text: string): boolean {
-    const { random } = this.#options;
-    let fence = this.#fences.get(dialog) ?? 1;
-    if (random.below(5) === 0) fence += 1;
-    this.#fences.set(dialog, fence);
-    const stale = fence > 1 && random.below(5) === 0;
-    return this.publish(dialog, text, 'main', stale ? fence - 1 : fence);
+    await work;
   }
 
   /** Writes the whole history of a dialog's track into the journal, as any node tells it. */
@@ -76,6 +64,18 @@ export class Backend {
       journal.write({ kind: 'head', dialog, track, epoch, offset });
       return;
     }
+  }
+
+  /** Writes the state of a dialog's handoff into the journal. */
+  async reckon(dialog: string): Promise<void> {
+    this.#options.journal.write({ kind: 'held', dialog, state: await this.handoff(dialog) });
+  }
+
+  async handoff(dialog: string): Promise<string> {
+    const { random, nodes } = this.#options;
+    const { status, body } = await random.pick(nodes).api.get(`/v1/dialogs/${dialog}/handoff`);
+    if (status !== 200) throw new Error(`the handoff of ${dialog} was answered with ${status}`);
+    return String(body.state);
   }
 
   async head(dialog: string, track: Track): Promise<{ epoch: string; offset: number }> {

@@ -8,7 +8,7 @@ import {
   type TestClient,
 } from '@replyx/testkit';
 import { asOperator, asVisitor, type WorldNode } from '../integration/world.js';
-import { digestOf, type Journal, type Start, type Track } from './journal.js';
+import { digestOf, type Entry, type HandoffAction, type Journal, type Start, type Track } from './journal.js';
 import { afterClose } from './reconnect.js';
 
 export interface ChatClientOptions {
@@ -21,20 +21,37 @@ export interface ChatClientOptions {
   readonly random: SeededRandom;
   /** One is picked for each connection, as a balancer without health checks does. */
   readonly nodes: readonly WorldNode[];
+  /** Those that the balancer has found dead. Default none. */
+  readonly out?: ReadonlySet<WorldNode>;
+  /** By what the contract's times to come back are divided. Default 10. */
+  readonly haste?: number;
+  /** The node of its first connection. */
+  readonly first?: WorldNode;
   /** Without a frame for so long, its own pings being answered, it takes the connection for dead. Default 5000. */
   readonly silenceMs?: number;
+  /** True: where its token is revoked it comes back with another one. Default false. */
+  readonly returns?: boolean;
 }
 
+/** A frame that awaits its answer. */
 interface Unacked {
-  readonly track: Track;
-  readonly text: string;
+  readonly frame: Readonly<Record<string, unknown>>;
+  /** Written with each attempt. */
+  readonly entry: Extract<Entry, { kind: 'sent' | 'acting' }>;
   dueMs: number;
 }
 
-const PING_MS = 1_500;
+const SILENCE_MS = 5_000;
+const HASTE = 10;
+/** Share of the silence after which it pings. */
+const PING_AFTER = 0.3;
 const CONNECT_MS = 10_000;
 const RESEND_MS = 4_000;
 const MOST_UNACKED = 64;
+/** Begins the ids of handoffs. */
+const ACT = 'act-';
+const REVOKED = 4005;
+const RETURN_MS = 300;
 
 const isTrack = (value: unknown): value is Track => value === 'main' || value === 'internal';
 
@@ -53,7 +70,12 @@ export class ChatClient {
   #heardMs = 0;
   #pingMs = 0;
   #serial = 0;
+  #passes = 1;
+  #connects = 0;
+  #handoff: string | undefined;
   #running = false;
+  /** The answers that are being written, as far as they are here. */
+  readonly #drafts = new Map<string, string>();
 
   constructor(options: ChatClientOptions) {
     this.#options = options;
@@ -62,6 +84,10 @@ export class ChatClient {
     this.role = options.role;
     const { who, dialog, role, sub } = options;
     options.journal.write({ kind: 'member', who, dialog, role, sub });
+  }
+
+  get #silenceMs(): number {
+    return this.#options.silenceMs ?? SILENCE_MS;
   }
 
   get isLive(): boolean {
@@ -77,6 +103,21 @@ export class ChatClient {
     return this.#unacked.size;
   }
 
+  /** Name of its present token, its `jti`. */
+  get pass(): string {
+    return `${this.who}-pass-${this.#passes}`;
+  }
+
+  /** Streamed answers that have not ended here. */
+  get openDrafts(): number {
+    return this.#drafts.size;
+  }
+
+  /** The state of the handoff, as it was told last. */
+  get handoff(): string | undefined {
+    return this.#handoff;
+  }
+
   position(track: Track): Position | undefined {
     return this.#positions[track];
   }
@@ -89,10 +130,22 @@ export class ChatClient {
   /** False where too many wait for an answer already. */
   send(text: string, track: Track = 'main'): boolean {
     if (this.#unacked.size >= MOST_UNACKED || !this.#running) return false;
-    this.#serial += 1;
-    const id = `${this.who}-${this.#serial}`;
-    this.#unacked.set(id, { track, text, dueMs: Number.POSITIVE_INFINITY });
-    this.#try(id, performance.now());
+    const { who, dialog } = this;
+    const id = this.#nextId();
+    this.#await(
+      { type: track === 'internal' ? 'note' : 'message', id, text },
+      { kind: 'sent', who, dialog, track, id, digest: digestOf(text) },
+    );
+    return true;
+  }
+
+  /** Asks for a handoff. False where an earlier one of its own is not answered. */
+  act(action: HandoffAction): boolean {
+    const isActing = [...this.#unacked.values()].some(({ entry }) => entry.kind === 'acting');
+    if (isActing || !this.#running) return false;
+    const { who, dialog } = this;
+    const id = `${ACT}${this.#nextId()}`;
+    this.#await({ type: 'handoff', id, action }, { kind: 'acting', who, dialog, id, action });
     return true;
   }
 
@@ -100,13 +153,13 @@ export class ChatClient {
   tick(nowMs: number): void {
     if (!this.#running) return;
     if (this.#nextMs !== undefined && nowMs >= this.#nextMs) this.#connect(nowMs);
-    const patienceMs = this.#connected ? (this.#options.silenceMs ?? 5_000) : CONNECT_MS;
+    const patienceMs = this.#connected ? this.#silenceMs : CONNECT_MS;
     if (this.#socket !== undefined && nowMs - this.#heardMs > patienceMs) {
       this.#socket.socket.terminate();
       return;
     }
     if (!this.#connected) return;
-    if (nowMs - this.#pingMs >= PING_MS) {
+    if (nowMs - this.#pingMs >= this.#silenceMs * PING_AFTER) {
       this.#pingMs = nowMs;
       this.#socket?.send({ type: 'ping' });
     }
@@ -144,14 +197,29 @@ export class ChatClient {
     await socket.terminate();
   }
 
+  #nextId(): string {
+    this.#serial += 1;
+    return `${this.who}-${this.#serial}`;
+  }
+
+  #await(frame: Unacked['frame'], entry: Unacked['entry']): void {
+    this.#unacked.set(entry.id, { frame, entry, dueMs: Number.POSITIVE_INFINITY });
+    this.#try(entry.id, performance.now());
+  }
+
   #connect(nowMs: number): void {
-    const { who, dialog, role, sub, journal, random, nodes } = this.#options;
+    const { who, dialog, role, sub, journal, random, nodes, out, first } = this.#options;
+    const { pass } = this;
     const { main, internal } = this.#positions;
     const claims = { ...(main && { main }), ...(internal && { internal }) };
-    journal.write({ kind: 'connecting', who, ...claims });
+    const usable = out === undefined ? nodes : nodes.filter((each) => !out.has(each));
+    const node = (this.#connects === 0 ? first : undefined) ?? random.pick(usable);
+    this.#connects += 1;
+    journal.write({ kind: 'connecting', who, ...claims, node: nodes.indexOf(node), pass });
+    this.#drafts.clear();
     const join = role === 'visitor' ? asVisitor : asOperator;
-    const options = join(random.pick(nodes), dialog, {
-      claims: { sub },
+    const options = join(node, dialog, {
+      claims: { sub, jti: pass },
       clientId: who,
       keepFrames: false,
       ...(main && { position: main }),
@@ -193,10 +261,16 @@ export class ChatClient {
     journal.write({ kind: 'closed', who, was, code: closed.code, why });
     if (this.#socket !== undefined) this.#detach(this.#socket);
     if (!this.#running) return;
-    const next = afterClose(closed, this.#failures, random);
+    const next = afterClose(closed, this.#failures, random, this.#options.haste ?? HASTE);
     if (!next.again) {
-      this.#running = false;
       journal.write({ kind: 'left', who });
+      if (this.#options.returns !== true || closed.code !== REVOKED) {
+        this.#running = false;
+        return;
+      }
+      // Now and then it tries the old one once more, which must not open anything.
+      if (random.below(3) > 0) this.#passes += 1;
+      this.#nextMs = performance.now() + RETURN_MS;
       return;
     }
     if (next.fresh) this.#positions = {};
@@ -215,6 +289,7 @@ export class ChatClient {
         const notes = internal === undefined ? {} : { internal: startOf(internal) };
         journal.write({ kind: 'connected', who, dialog: String(frame['dialog_id']), main, ...notes });
         this.#connected = true;
+        this.#told(frame['handoff']);
         for (const id of this.#unacked.keys()) this.#try(id, nowMs);
         return;
       }
@@ -230,9 +305,18 @@ export class ChatClient {
         journal.write({ kind: 'reset', who, track, epoch: String(frame.epoch), offset: frame.offset ?? -1 });
         return;
       }
+      case 'delta':
+        this.#piece(frame);
+        return;
+      case 'handoff':
+        this.#told(frame);
+        return;
       case 'ack': {
         const { id = '', offset = -1 } = frame;
-        journal.write({ kind: 'acked', who, id, offset, duplicate: frame['duplicate'] === true });
+        if (!id.startsWith(ACT))
+          journal.write({ kind: 'acked', who, id, offset, duplicate: frame['duplicate'] === true });
+        // Another answer to an earlier attempt tells nothing new.
+        else if (this.#unacked.has(id)) journal.write({ kind: 'acted', who, id, done: true });
         this.#unacked.delete(id);
         return;
       }
@@ -244,12 +328,37 @@ export class ChatClient {
     }
   }
 
+  #piece(frame: ReceivedFrame): void {
+    const { who, journal } = this.#options;
+    const { text = '' } = frame;
+    const stream = String(frame['stream_id']);
+    const whole = frame['whole'] === true;
+    const done = frame['done'] === true;
+    const draft = whole ? text : `${this.#drafts.get(stream) ?? ''}${text}`;
+    if (done) this.#drafts.delete(stream);
+    else this.#drafts.set(stream, draft);
+    const reason = frame['reason'] === undefined ? {} : { reason: String(frame['reason']) };
+    const index = Number(frame['index']);
+    journal.write({ kind: 'delta', who, stream, index, whole, done, ...reason, digest: digestOf(draft) });
+  }
+
+  #told(handoff: unknown): void {
+    const { who, journal } = this.#options;
+    const state = String((handoff as { state?: string } | undefined)?.state ?? 'none');
+    this.#handoff = state;
+    journal.write({ kind: 'told', who, state });
+  }
+
   #refused(frame: ReceivedFrame, nowMs: number): void {
     const { who, journal } = this.#options;
     const { id = '' } = frame;
     const temporary = frame['temporary'] === true;
-    journal.write({ kind: 'refused', who, id, code: String(frame.code), temporary });
     const message = this.#unacked.get(id);
+    if (id.startsWith(ACT) && frame.code === 'conflict') {
+      if (this.#unacked.delete(id)) journal.write({ kind: 'acted', who, id, done: false });
+      return;
+    }
+    journal.write({ kind: 'refused', who, id, code: String(frame.code), temporary });
     if (message === undefined) return;
     const waitMs = typeof frame['retry_after_ms'] === 'number' ? frame['retry_after_ms'] : 300;
     if (temporary) message.dueMs = nowMs + waitMs;
@@ -259,12 +368,10 @@ export class ChatClient {
   #try(id: string, nowMs: number): void {
     const message = this.#unacked.get(id);
     if (message === undefined || !this.#connected || this.#socket?.isOpen !== true) return;
-    const { who, dialog, journal } = this.#options;
-    const { track, text } = message;
     message.dueMs = nowMs + RESEND_MS;
-    journal.write({ kind: 'sent', who, dialog, track, id, digest: digestOf(text) });
-    sentTexts.note(text);
-    this.#socket.send({ type: track === 'internal' ? 'note' : 'message', id, text });
+    this.#options.journal.write(message.entry);
+    if ('text' in message.frame) sentTexts.note(message.frame['text']);
+    this.#socket.send(message.frame);
   }
 }
 

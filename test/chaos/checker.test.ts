@@ -1,55 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Checker, type Verdict } from './checker.js';
-import { digestOf, type Entry, type JournalEntry } from './journal.js';
-
-const judge = (entries: readonly Entry[]): Verdict => {
-  const checker = new Checker();
-  entries.forEach((entry, i) => {
-    checker.see({ at: i * 10, ...entry } as JournalEntry, i + 1);
-  });
-  return checker.verdict();
-};
-
-const rulesOf = (entries: readonly Entry[]): string[] => [...new Set(judge(entries).breaches.map(({ rule }) => rule))];
-
-const digest = digestOf('text');
-const member = (who: string, dialog: string, role: 'visitor' | 'operator'): Entry => ({
-  kind: 'member',
-  who,
-  dialog,
-  role,
-  sub: `sub-${who}`,
-});
-const joined = (who: string, dialog: string, offset = 0, recovered = false, epoch = 'e1'): Entry => ({
-  kind: 'connected',
-  who,
-  dialog,
-  main: { epoch, offset, recovered },
-  ...(who.startsWith('op') ? { internal: { epoch: 'n1', offset: 0, recovered: false } } : {}),
-});
-const sent = (who: string, dialog: string, id: string, more: object = {}): Entry =>
-  ({ kind: 'sent', who, dialog, track: 'main', id, digest, ...more }) as Entry;
-const acked = (who: string, id: string, offset: number, more: object = {}): Entry =>
-  ({ kind: 'acked', who, id, offset, duplicate: false, ...more }) as Entry;
-const got = (who: string, id: string, offset: number, more: object = {}): Entry =>
-  ({ kind: 'got', who, track: 'main', offset, id, digest, ...more }) as Entry;
-const kept = (dialog: string, id: string, offset: number, epoch = 'e1'): Entry => ({
-  kind: 'kept',
-  dialog,
-  track: 'main',
-  id,
-  digest,
-  epoch,
-  offset,
-});
-const head = (dialog: string, offset: number, epoch = 'e1'): Entry => ({
-  kind: 'head',
-  dialog,
-  track: 'main',
-  epoch,
-  offset,
-});
-const fault = (phase: 'begins' | 'ends', losesData: boolean): Entry => ({ kind: 'fault', name: 'f', phase, losesData });
+import type { Entry } from './journal.js';
+import { acked, fault, got, head, joined, judge, kept, member, rulesOf, sent } from './journal-fixture.js';
 
 const CROWD: readonly Entry[] = [
   member('v1', 'd1', 'visitor'),

@@ -1,6 +1,12 @@
-import type { Entry, JournalEntry, Position, Start, Track } from './journal.js';
+import type { Check, Known, Tell } from './check.js';
+import { DeliveryCheck } from './delivery-check.js';
+import { HandoffCheck } from './handoff-check.js';
+import type { JournalEntry, Of, Position, Start, Track } from './journal.js';
+import { LockCheck } from './lock-check.js';
 import { MessageLedger } from './message-ledger.js';
 import { type Places, ReceiverTrack, type Report, show } from './receiver-check.js';
+import { RevocationCheck } from './revocation-check.js';
+import { StreamCheck } from './stream-check.js';
 import { type Counts, Tally } from './tally.js';
 
 /** A promise that was broken, as the journal shows it. */
@@ -18,8 +24,6 @@ export interface Verdict {
   readonly counts: Counts;
 }
 
-type Of<K extends Entry['kind']> = Extract<JournalEntry, { kind: K }>;
-
 interface Receiver {
   readonly member: Of<'member'>;
   readonly tracks: Partial<Record<Track, ReceiverTrack>>;
@@ -32,22 +36,45 @@ const MOST_BREACHES = 200;
 /**
  * Judges a run by its journal alone, fed line by line: every acknowledged message is kept (or its loss was announced, where a
  * fault loses data), an offset of an epoch names one publication, each receiver's offsets are dense and no id repeats, every
- * jump is announced, nothing crosses dialogs or tracks, nothing of a revoked subject is accepted, fences do not fall.
+ * jump is announced, nothing crosses dialogs or tracks, fences do not fall; and what the other checks say.
  */
 export class Checker {
   readonly #receivers = new Map<string, Receiver>();
   readonly #ledger = new MessageLedger();
   readonly #contents = new Map<string, string>();
-  readonly #revoked = new Map<string, Of<'revoked'>>();
   readonly #breaches: Breach[] = [];
   readonly #tally = new Tally();
+  readonly #tell: Tell = (rule, what, about, line) => this.#report(rule, what, about, line);
+  readonly #checks: readonly Check[];
   #losing = 0;
   #lossEndsAt: number | undefined;
   #line = 0;
 
+  constructor() {
+    const known: Known = {
+      subOf: (who) => this.#receivers.get(who)?.member.sub,
+      dialogOf: (who) => this.#receivers.get(who)?.member.dialog,
+      isVisitor: (who) => this.#receivers.get(who)?.member.role === 'visitor',
+      isLive: (who) => this.#receivers.get(who)?.live === true,
+      message: (id) => this.#ledger.message(id),
+    };
+    this.#checks = [
+      new RevocationCheck(known),
+      new StreamCheck(known),
+      new HandoffCheck(known),
+      new LockCheck(),
+      new DeliveryCheck(known),
+    ];
+  }
+
   see(entry: JournalEntry, line: number): void {
     this.#line = line;
     this.#tally.see(entry);
+    this.#judge(entry, line);
+    for (const check of this.#checks) check.see(entry, line, this.#tell);
+  }
+
+  #judge(entry: JournalEntry, line: number): void {
     switch (entry.kind) {
       case 'member':
         this.#receivers.set(entry.who, {
@@ -81,20 +108,8 @@ export class Checker {
       case 'acked':
         this.#acked(entry);
         return;
-      case 'refused':
-        if (!entry.temporary && entry.code !== 'stale_fence' && !this.#isRevoked(entry.who, entry.id, entry.at))
-          this.#report('refused', `${entry.id} of ${entry.who} was refused: ${entry.code}`, [entry.id]);
-        return;
       case 'left':
         this.#receiver(entry.who).live = false;
-        if (!this.#isRevoked(entry.who, undefined, Number.POSITIVE_INFINITY))
-          this.#report('sent away', `${entry.who} was closed with a code that tells it to stay away`, [entry.who]);
-        return;
-      case 'revoked':
-        this.#revoked.set(entry.name, entry);
-        return;
-      case 'lifted':
-        this.#revoked.delete(entry.name);
         return;
       case 'fault':
         this.#fault(entry);
@@ -111,6 +126,7 @@ export class Checker {
   /** When the whole journal was seen. */
   verdict(): Verdict {
     this.#ledger.settle(this.#lossEndsAt, (rule, what, line, id) => this.#report(rule, what, [id], line));
+    for (const check of this.#checks) check.settle?.(this.#tell);
     let announcedResets = 0;
     for (const [who, { member, tracks, live }] of this.#receivers) {
       for (const track of ['main', 'internal'] as const) {
@@ -140,8 +156,6 @@ export class Checker {
     if (entry.dialog !== dialog) report('leaked', `${entry.who} joined ${dialog} and was connected to ${entry.dialog}`);
     if (entry.internal !== undefined && role === 'visitor')
       report('leaked', `${entry.who}, a visitor, was told a position of the internal track`);
-    if (this.#isRevoked(entry.who, undefined, entry.at))
-      report('revoked', `${entry.who} was connected after it was revoked`);
     receiver.live = true;
     for (const track of ['main', 'internal'] as const) {
       const start: Start | undefined = entry[track];
@@ -170,11 +184,10 @@ export class Checker {
     this.#ledger.sawEpoch(this.#line, member.dialog, track, epoch);
   }
 
-  #acked({ who, id, offset, epoch, at }: Of<'acked'>): void {
+  #acked({ who, id, offset, epoch }: Of<'acked'>): void {
     const report = this.#reporter([who, id]);
     this.#ledger.acked(this.#line, id, { offset, epoch }, report);
-    if (this.#isRevoked(who, id, at)) report('revoked', `${id} of ${who} was accepted after it was revoked`);
-    const place = this.#ledger.trackOf(id);
+    const place = this.#ledger.message(id);
     if (place === undefined || epoch === undefined) return;
     this.#ledger.sawEpoch(this.#line, place.dialog, place.track, epoch);
   }
@@ -183,18 +196,6 @@ export class Checker {
     if (!losesData) return;
     this.#losing += phase === 'begins' ? 1 : -1;
     if (phase === 'ends') this.#lossEndsAt = at;
-  }
-
-  #isRevoked(who: string, id: string | undefined, at: number): boolean {
-    const member = this.#receivers.get(who)?.member;
-    const dialog = member?.dialog ?? (id === undefined ? undefined : this.#ledger.trackOf(id)?.dialog);
-    for (const rule of this.#revoked.values()) {
-      if (at <= rule.at + rule.withinMs) continue;
-      const hits = rule.sub === undefined ? rule.dialog === dialog : rule.sub === member?.sub;
-      if (hits && rule.dialog !== undefined && rule.dialog !== dialog) continue;
-      if (hits) return true;
-    }
-    return false;
   }
 
   #tracksOf({ who, dialog, role }: Of<'member'>): Receiver['tracks'] {

@@ -1,4 +1,5 @@
 import type { SeededRandom } from '@replyx/testkit';
+import type { Cast } from './cast/cast.js';
 import type { ChatClient } from './chat-client.js';
 import type { ChaosCluster } from './cluster.js';
 import type { Fault, FaultKind } from './plan.js';
@@ -7,7 +8,10 @@ import type { Fault, FaultKind } from './plan.js';
 export interface Victims {
   readonly cluster: ChaosCluster;
   readonly clients: readonly ChatClient[];
-  readonly dialogs: readonly string[];
+  /** Where there is one. */
+  readonly cast: Cast | undefined;
+  /** Makes the directory's records again. */
+  readonly register: () => Promise<void>;
   readonly random: SeededRandom;
 }
 
@@ -53,9 +57,9 @@ const ACTIONS: Record<FaultKind, (victims: Victims, fault: Fault) => Promise<voi
     await sleep(holdMs);
     await redis.resume();
   },
-  'redis-flush': async ({ cluster, dialogs }) => {
+  'redis-flush': async ({ cluster, register }) => {
     await cluster.redis.flushAll();
-    await cluster.register(dialogs);
+    await register();
   },
   'pubsub-kill': async ({ cluster: { redis } }) => {
     await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -103,6 +107,16 @@ const ACTIONS: Record<FaultKind, (victims: Victims, fault: Fault) => Promise<voi
   },
   'client-herd': async (victims, fault) => {
     for (const client of someClients(victims, fault)) client.drop();
+  },
+  'webhook-down': async ({ cast }, { holdMs }) => {
+    await cast?.webhook.down();
+    await sleep(holdMs);
+    await cast?.webhook.up();
+  },
+  'webhook-broken': async ({ cast }, { holdMs }) => {
+    cast?.webhook.break();
+    await sleep(holdMs);
+    cast?.webhook.mend();
   },
 };
 

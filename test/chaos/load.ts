@@ -11,9 +11,8 @@ export interface LoadOptions {
 }
 
 const TICK_MS = 20;
-/** Every third message or so is the backend's; of those every third is fenced; every fifth of an operator is a note. */
+/** Every third message or so is the backend's; every fifth of an operator is a note. */
 const BACKEND_IN = 3;
-const FENCED_IN = 3;
 const NOTE_IN = 5;
 
 /** Keeps clients alive and, until `quiet`, messages flowing. */
@@ -59,9 +58,7 @@ export class Load {
     const { clients, backend, random } = this.#options;
     const client = random.pick(clients);
     const text = `${random.below(1_000_000)} ünïcödé ${'x'.repeat(random.below(300))}`;
-    if (random.below(BACKEND_IN) === 0) {
-      if (random.below(FENCED_IN) === 0) backend.publishFenced(client.dialog, text);
-      else backend.publish(client.dialog, text);
-    } else client.send(text, client.role === 'operator' && random.below(NOTE_IN) === 0 ? 'internal' : 'main');
+    if (random.below(BACKEND_IN) === 0) void backend.publish(client.dialog, text);
+    else client.send(text, client.role === 'operator' && random.below(NOTE_IN) === 0 ? 'internal' : 'main');
   }
 }

@@ -82,7 +82,7 @@ export class MessageLedger {
     if (answer.epoch !== undefined) message.places.push({ epoch: answer.epoch, offset: answer.offset });
   }
 
-  trackOf(id: string): { dialog: string; track: Track } | undefined {
+  message(id: string): { dialog: string; track: Track; digest: string } | undefined {
     return this.#messages.get(id);
   }
 

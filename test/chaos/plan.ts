@@ -21,6 +21,8 @@ export const FAULT_KINDS = [
   'client-slow',
   'client-half-open',
   'client-herd',
+  'webhook-down',
+  'webhook-broken',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -60,6 +62,8 @@ const HOLD_MS: Partial<Record<FaultKind, readonly [number, number]>> = {
   'net-delay': [500, 3_000],
   'net-lost-reply': [300, 1_500],
   'client-slow': [500, 4_000],
+  'webhook-down': [500, 5_000],
+  'webhook-broken': [500, 4_000],
 };
 
 /** A second fault may join one that leaves Redis and the other nodes alone. */
@@ -70,6 +74,7 @@ const JOINABLE: readonly FaultKind[] = [
   'client-slow',
   'client-half-open',
   'client-herd',
+  'webhook-broken',
 ];
 const NEEDS_QUIET: ReadonlySet<FaultKind> = new Set([
   'rolling-restart',
@@ -120,12 +125,18 @@ export function* planOf(seed: number, kinds: readonly FaultKind[] = FAULT_KINDS)
   }
 }
 
-export const describeFault = ({ kind, node, direction, holdMs, share }: Fault, nodes: number): string => {
+/** Index of the node that a fault strikes; `undefined`: none, or all. */
+export const struckNode = ({ kind, node }: Fault, nodes: number): number | undefined =>
+  kind.startsWith('node-') || kind.startsWith('net-') ? node % nodes : undefined;
+
+export const describeFault = (fault: Fault, nodes: number): string => {
+  const { kind, direction, holdMs, share } = fault;
+  const node = struckNode(fault, nodes);
   const where = kind.startsWith('client-')
     ? ` ${Math.round(share * 100)} %`
-    : kind.startsWith('node-') || kind.startsWith('net-')
-      ? ` node-${(node % nodes) + 1}`
-      : '';
+    : node === undefined
+      ? ''
+      : ` node-${node + 1}`;
   const way = kind === 'net-one-way' ? ` ${direction}` : '';
   return `${kind}${where}${way}${holdMs > 0 ? ` ${holdMs} ms` : ''}`;
 };

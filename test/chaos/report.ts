@@ -35,6 +35,7 @@ const listed = (counts: Readonly<Record<string, number>>): string =>
 export const summaryOf = ({ counts }: Verdict): string[] => [
   `messages: ${counts.sent} sent, ${counts.acked} acknowledged, ${counts.delivered} delivered, ${counts.temporaryRefusals} temporary refusals`,
   `copies begun anew and announced: ${counts.announcedResets}`,
+  `cast: ${listed(counts.cast)}`,
   `faults: ${listed(counts.faults)}`,
   `closes: ${listed(counts.closes)}; refused connections: ${listed(counts.refusals)}`,
   `reconnects: ${counts.reconnectMs.count}, median ${counts.reconnectMs.median} ms, worst ${counts.reconnectMs.worst} ms`,

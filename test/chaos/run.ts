@@ -20,7 +20,7 @@ export interface RunOutcome extends Outcome {
 export const runChaos = async (options: RunOptions): Promise<RunOutcome> => {
   const { seed, rounds = Number.POSITIVE_INFINITY, forMs = Number.POSITIVE_INFINITY, kinds, log = () => {} } = options;
   if (!Number.isFinite(rounds) && !Number.isFinite(forMs)) throw new Error('a run needs an end');
-  const stage = await Stage.open(options);
+  const stage = await Stage.open({ cast: true, ...options });
   const recoveries: { ms: number; faults: string }[] = [];
   let done = 0;
   let broken: string | undefined;

@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { scratchPath, seededRandom, until } from '@replyx/testkit';
 import { at, type WorldNode } from '../integration/world.js';
 import { Backend } from './backend.js';
+import { Cast } from './cast/cast.js';
 import { ChatClient } from './chat-client.js';
 import { Checker, type Verdict } from './checker.js';
 import { type ChaosCluster, type ClusterOptions, startChaosCluster } from './cluster.js';
 import { strike, type Victims } from './faults.js';
 import { Journal, readJournal, type Track } from './journal.js';
 import { Load } from './load.js';
-import { type Fault, LOSES_DATA } from './plan.js';
+import { type Fault, LOSES_DATA, struckNode } from './plan.js';
 
 export interface StageOptions {
   readonly seed: number;
@@ -20,8 +21,14 @@ export interface StageOptions {
   readonly perSecond?: number;
   readonly cluster?: ClusterOptions;
   readonly silenceMs?: number;
+  /** True: there are streamed answers, handoffs, locks, a webhook and revocations, too. Default false. */
+  readonly cast?: boolean;
   /** True: the nth client of a dialog connects to the nth node only. Default false: each time to any. */
   readonly pinned?: boolean;
+  /** By what the contract's times to come back are divided. Default 10. */
+  readonly haste?: number;
+  /** True: each client connects to the first node first, but for one of each twelve. */
+  readonly crowded?: boolean;
   /** File of the journal; default one that goes with the process. */
   readonly journalPath?: string;
   /** How long all may take to be well again once nothing is wrong any more. A guard against hanging. Default 90000. */
@@ -36,6 +43,9 @@ export interface Outcome extends Verdict {
 }
 
 const VISITORS = 2;
+const CROWD = 12;
+/** Clients that connect for the first time at once: faults come later. */
+const MOST_CONNECTING = 100;
 const SETTLE_GUARD_MS = 90_000;
 
 const crowdOf = (
@@ -43,8 +53,9 @@ const crowdOf = (
   dialogs: readonly string[],
   journal: Journal,
   nodes: readonly WorldNode[],
+  out: ReadonlySet<WorldNode>,
 ): ChatClient[] => {
-  const { seed, clientsPerDialog = 4, silenceMs, pinned = false } = options;
+  const { seed, clientsPerDialog = 4, silenceMs, haste, pinned = false, crowded = false } = options;
   return dialogs.flatMap((dialog, i) =>
     Array.from({ length: clientsPerDialog }, (_, n) => {
       const isVisitor = n < VISITORS;
@@ -56,7 +67,11 @@ const crowdOf = (
         journal,
         random: seededRandom(seed + i * 1_000 + n),
         nodes: pinned ? [at(nodes, n)] : nodes,
+        out,
+        returns: isVisitor,
+        ...(crowded && (i * clientsPerDialog + n) % CROWD !== 0 ? { first: at(nodes, 0) } : {}),
         ...(silenceMs === undefined ? {} : { silenceMs }),
+        ...(haste === undefined ? {} : { haste }),
       });
     }),
   );
@@ -71,6 +86,9 @@ export class Stage {
   readonly backend: Backend;
   readonly journal: Journal;
   readonly load: Load;
+  readonly cast: Cast | undefined;
+  /** Nodes to which the balancer leads nobody. */
+  readonly out = new Set<WorldNode>();
   readonly #victims: Victims;
   readonly #settleGuardMs: number;
 
@@ -80,11 +98,23 @@ export class Stage {
     this.cluster = cluster;
     this.journal = new Journal(options.journalPath ?? join(scratchPath('chaos'), 'journal.jsonl'));
     this.dialogs = Array.from({ length: count }, (_, i) => `d${i}`);
-    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes);
+    this.clients = crowdOf(options, this.dialogs, this.journal, cluster.nodes, this.out);
     const random = seededRandom(seed ^ 0x5eed);
     this.backend = new Backend({ journal: this.journal, random, nodes: cluster.nodes });
     this.load = new Load({ clients: this.clients, backend: this.backend, random, perSecond });
-    this.#victims = { cluster, clients: this.clients, dialogs: this.dialogs, random };
+    if (options.cast === true) {
+      const { journal, dialogs, clients, backend } = this;
+      this.cast = new Cast({
+        journal,
+        random: seededRandom(seed ^ 0xca57),
+        nodes: cluster.nodes,
+        dialogs,
+        clients,
+        backend,
+      });
+    }
+    const register = (): Promise<void> => this.#register();
+    this.#victims = { cluster, clients: this.clients, cast: this.cast, register, random };
     this.#settleGuardMs = options.settleGuardMs ?? SETTLE_GUARD_MS;
   }
 
@@ -93,10 +123,18 @@ export class Stage {
     const cluster = await startChaosCluster(options.cluster);
     const stage = new Stage(options, cluster);
     try {
-      await cluster.register(stage.dialogs);
-      for (const client of stage.clients) client.start();
+      await stage.cast?.webhook.up();
+      await stage.#register();
+      const started: ChatClient[] = [];
+      for (const client of stage.clients) {
+        client.start();
+        started.push(client);
+        if (started.length % MOST_CONNECTING === 0)
+          await until(() => started.every(({ isLive }) => isLive), { what: 'the first connections' });
+      }
       await stage.allLive();
       stage.load.flow();
+      stage.cast?.flow();
       return stage;
     } catch (error) {
       await stage.close();
@@ -106,16 +144,26 @@ export class Stage {
 
   /** Does a fault's harm and undoes it; both are in the journal. */
   async strike(fault: Fault): Promise<void> {
-    await this.during(fault.kind, () => strike(this.#victims, fault), LOSES_DATA.has(fault.kind));
+    const node = struckNode(fault, this.cluster.processes.length);
+    const losesData = LOSES_DATA.has(fault.kind);
+    await this.during(fault.kind, () => strike(this.#victims, fault), {
+      losesData,
+      ...(node === undefined ? {} : { node }),
+    });
   }
 
   /** Notes in the journal that something is wrong while `work` runs. */
-  async during<T>(name: string, work: () => Promise<T>, losesData = false): Promise<T> {
-    this.journal.write({ kind: 'fault', name, phase: 'begins', losesData });
+  async during<T>(
+    name: string,
+    work: () => Promise<T>,
+    of: { readonly losesData?: boolean; readonly node?: number } = {},
+  ): Promise<T> {
+    const fault = { kind: 'fault', name, losesData: false, ...of } as const;
+    this.journal.write({ ...fault, phase: 'begins' });
     try {
       return await work();
     } finally {
-      this.journal.write({ kind: 'fault', name, phase: 'ends', losesData });
+      this.journal.write({ ...fault, phase: 'ends' });
     }
   }
 
@@ -154,11 +202,24 @@ export class Stage {
     const hangGuardMs = this.#settleGuardMs;
     await until(() => this.#unanswered() === 0, { what: 'every answer', hangGuardMs });
     await until(() => this.#atHeads(), { what: 'every copy to be whole', hangGuardMs, everyMs: 100 });
+    const { cast } = this;
+    if (cast === undefined) return;
+    await until(() => this.clients.every(({ hasLeft, openDrafts }) => hasLeft || openDrafts === 0), {
+      what: 'every streamed answer to end everywhere',
+      hangGuardMs,
+    });
+    await until(() => this.#handoffsAreTold(), { what: 'every client to know who has its dialog', hangGuardMs });
+    await until(() => cast.isDelivered(this.cluster.redis), {
+      what: 'the inbox to be empty',
+      hangGuardMs,
+      everyMs: 100,
+    });
   }
 
   /** Ends the load, undoes every fault, waits until all are quiet, and has the journal judged. */
   async finish(): Promise<Outcome> {
     this.load.quiet();
+    this.cast?.quiet();
     const troubles: string[] = [];
     const attempt = async (work: () => Promise<unknown>): Promise<void> => {
       try {
@@ -168,6 +229,7 @@ export class Stage {
       }
     };
     await attempt(() => this.cluster.heal());
+    await attempt(async () => this.cast?.webhook.sound());
     await attempt(() => this.well());
     await attempt(() => this.whole());
     // Also where not all is well: the history shows what was lost, and what is only late.
@@ -176,6 +238,7 @@ export class Stage {
     this.load.stop();
     await Promise.all(this.clients.map((client) => client.stop()));
     await this.backend.stop();
+    await this.cast?.stop();
     await this.journal.close();
     const [trouble] = troubles;
     const unsettled =
@@ -188,13 +251,20 @@ export class Stage {
   async close(): Promise<void> {
     this.load.stop();
     await Promise.all(this.clients.map((client) => client.stop()));
-    await Promise.all([this.backend.stop(), this.cluster.close()]);
+    await Promise.all([this.backend.stop(), this.cast?.stop(), this.cluster.close()]);
+  }
+
+  async #register(): Promise<void> {
+    // The assistant first: what its dialogs are sent from here on goes to its inbox.
+    await this.cast?.register();
+    await this.cluster.register(this.dialogs);
   }
 
   async #recount(): Promise<void> {
     for (const dialog of this.dialogs) {
       await this.backend.recount(dialog, 'main');
       await this.backend.recount(dialog, 'internal');
+      if (this.cast !== undefined) await this.backend.reckon(dialog);
     }
   }
 
@@ -203,7 +273,17 @@ export class Stage {
   }
 
   #unanswered(): number {
-    return this.clients.reduce((sum, client) => sum + client.unackedCount, this.backend.pendingCount);
+    const others = this.backend.pendingCount + (this.cast?.busy ?? 0);
+    return this.clients.reduce((sum, client) => sum + client.unackedCount, others);
+  }
+
+  async #handoffsAreTold(): Promise<boolean> {
+    for (const dialog of this.dialogs) {
+      const state = await this.backend.handoff(dialog);
+      if (this.clients.some((client) => client.dialog === dialog && !client.hasLeft && client.handoff !== state))
+        return false;
+    }
+    return true;
   }
 
   async #atHeads(): Promise<boolean> {

@@ -8,6 +8,8 @@ export interface Counts {
   /** Copies that were begun anew by `reset`, or by a `connected` that is not recovered, after a first begin. */
   readonly announcedResets: number;
   readonly temporaryRefusals: number;
+  /** What the cast did, by name: ends of streamed answers at receivers, handoffs, locks, deliveries, revocations. */
+  readonly cast: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   /** Connections that ended, by code. */
   readonly closes: Readonly<Record<string, number>>;
@@ -30,6 +32,7 @@ const spread = (values: readonly number[]): Counts['reconnectMs'] => {
 /** The numbers of a run, which break no promise whatever they are. */
 export class Tally {
   readonly #faults: Record<string, number> = {};
+  readonly #cast: Record<string, number> = {};
   readonly #closes: Record<string, number> = {};
   readonly #refusals: Record<string, number> = {};
   /** Since when a receiver is without a connection that it had. */
@@ -48,6 +51,21 @@ export class Tally {
         return;
       case 'fault':
         if (entry.phase === 'begins') count(this.#faults, entry.name);
+        return;
+      case 'delta':
+        if (entry.done) count(this.#cast, `streams ${entry.reason ?? 'gone'}`);
+        return;
+      case 'acted':
+        count(this.#cast, entry.done ? 'handoffs done' : 'handoffs in conflict');
+        return;
+      case 'locked':
+        count(this.#cast, 'locks');
+        return;
+      case 'delivered':
+        count(this.#cast, entry.taken ? 'deliveries taken' : 'deliveries failed');
+        return;
+      case 'revoked':
+        count(this.#cast, 'revocations');
         return;
       case 'closed':
         count(entry.was === 'connected' ? this.#closes : this.#refusals, entry.code);
@@ -68,6 +86,7 @@ export class Tally {
       delivered: this.#delivered,
       announcedResets,
       temporaryRefusals: this.#temporaryRefusals,
+      cast: this.#cast,
       faults: this.#faults,
       closes: this.#closes,
       refusals: this.#refusals,

@@ -163,6 +163,28 @@ describe('lock masters that stand still', () => {
   });
 });
 
+describe('a node that leaves', () => {
+  it('answers those who wait for a lock at it, and they go to another one', async () => {
+    // What is sent before the signal arrives within the wait of the drain.
+    const world = await startWorld({ nodes: 2, env: { WS_DRAIN_WAIT_SECONDS: 2 } });
+    const [leaving, staying] = [at(world.nodes, 0).api, at(world.nodes, 1).api];
+    try {
+      await makeDialog(world, 'd');
+      const held = await staying.post('/v1/dialogs/d/lock', OWNER);
+      const wanted = { owner: 'worker-2', ttl_ms: 30_000, wait_ms: 30_000 };
+      const waiting = Promise.all([1, 2, 3].map(() => leaving.post('/v1/dialogs/d/lock', wanted)));
+      const stopped = at(world.processes, 0).stop();
+      for (const answer of await waiting)
+        expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable', temporary: true } });
+      expect((await stopped).code).toBe(0);
+      await staying.delete(`/v1/dialogs/d/lock/${held.body.lock_id}`);
+      expect((await staying.post('/v1/dialogs/d/lock', wanted)).status).toBe(201);
+    } finally {
+      await world.close();
+    }
+  });
+});
+
 describe('one worker answers a dialog', () => {
   interface Worker {
     readonly name: string;

@@ -16,8 +16,8 @@ export interface Received {
   readonly status: number | undefined;
 }
 
-/** What a receiver does with a delivery: a status, `hang` (no answer), `die` (the connection is cut). */
-export type Behaviour = number | 'hang' | 'die';
+/** What a receiver does with a delivery: a status, at once or late; `hang` (no answer), `die` (the connection is cut). */
+export type Behaviour = number | { readonly status: number; readonly afterMs: number } | 'hang' | 'die';
 
 /** Verified as a customer would, by what the documentation says and nothing of the gateway's own code. */
 const signersOf = (header: string, raw: string, secrets: readonly string[]): string[] => {
@@ -41,6 +41,10 @@ export class Receiver {
 
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets;
+  }
+
+  get isUp(): boolean {
+    return this.#server !== undefined;
   }
 
   get url(): string {
@@ -98,9 +102,16 @@ export class Receiver {
         atMs: performance.now(),
       };
       const behaviour = this.behaviour(delivery);
-      this.received.push({ ...delivery, status: typeof behaviour === 'number' ? behaviour : undefined });
+      const { status, afterMs } =
+        typeof behaviour === 'string'
+          ? { status: undefined, afterMs: 0 }
+          : typeof behaviour === 'number'
+            ? { status: behaviour, afterMs: 0 }
+            : behaviour;
+      this.received.push({ ...delivery, status });
       if (behaviour === 'die') request.socket.destroy();
-      else if (typeof behaviour === 'number') response.writeHead(behaviour).end();
+      else if (status !== undefined && afterMs === 0) response.writeHead(status).end();
+      else if (status !== undefined) setTimeout(() => response.writeHead(status).end(), afterMs);
     });
   }
 }

@@ -17,7 +17,7 @@ export class Dialog {
   idleSinceMs: number | undefined;
   /** Likewise for the notes: since when no operator is here, while their feed is still followed. */
   notesIdleSinceMs: number | undefined;
-  readonly drafts: Drafts;
+  readonly drafts: Drafts<Session>;
   /** The newest state of the handoff that was told here. */
   handoffVersion = 0;
   private members: readonly Session[] = [];

@@ -12,6 +12,13 @@ export interface DraftReader {
   write(frame: string | Uint8Array): void;
 }
 
+/** The end of a stream whose last delta was not heard. */
+export interface LateEnd<R> {
+  readonly frame: string;
+  /** Those who have a part of it. */
+  readonly readers: readonly R[];
+}
+
 /** More are not kept: of those open at once, and those whose end was not heard. */
 const MAX_DRAFTS = 4 * BOUNDS.openStreams;
 const REMEMBERED_ENDS = 32;
@@ -21,7 +28,7 @@ const MISSING_MS = 5_000;
 const IDLE_MS = BOUNDS.streamIdleMs + 2_000;
 
 /** One answer that is being written, as far as this node has it. */
-class Draft {
+class Draft<R extends DraftReader> {
   readonly streamId: string;
   /** The pieces up to this one are in `text`. */
   index = -1;
@@ -29,7 +36,7 @@ class Draft {
   /** Pieces beyond a gap. Bounded by the stream's own bound. */
   readonly ahead = new Map<number, string>();
   /** The last piece that each reader has been given. */
-  readonly given = new Map<DraftReader, number>();
+  readonly given = new Map<R, number>();
   touchedMs: number;
   missingSinceMs: number | undefined;
   private encoded: { readonly index: number; readonly frame: string } | undefined;
@@ -85,15 +92,15 @@ export interface DraftSource {
   readonly monotonicMs: () => number;
 }
 
-const NONE: ReadonlyMap<string, Draft> = new Map();
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
 /**
  * The answers that are being written in one dialog, on this node. A reader is given a stream's pieces in order, none twice; one who
  * joins, or who was left out while it was behind, is given the whole text in their place.
  */
-export class Drafts {
+export class Drafts<R extends DraftReader = DraftReader> {
   // Most dialogs never have any, and a node holds many dialogs: nothing is allocated before it is needed.
-  private own: Map<string, Draft> | undefined;
+  private own: Map<string, Draft<R>> | undefined;
   /** Streams that this node has ended by itself: what still comes of them is late. */
   private endedHere: Set<string> | undefined;
   /** Streams whose last delta came while the store was being read: what it had of them is old. */
@@ -101,6 +108,8 @@ export class Drafts {
   private loading: Promise<void> | undefined;
   /** Nothing that was open when this node began to follow is unknown to it. */
   private isWhole = false;
+  /** How often deltas may have been lost: what is read of the store must have been asked for afterwards. */
+  private doubts = 0;
   private readonly dialogId: string;
   private readonly source: DraftSource;
 
@@ -109,7 +118,7 @@ export class Drafts {
     this.source = source;
   }
 
-  private get byId(): ReadonlyMap<string, Draft> {
+  private get byId(): ReadonlyMap<string, Draft<R>> {
     return this.own ?? NONE;
   }
 
@@ -124,7 +133,7 @@ export class Drafts {
   }
 
   /** Takes a delta. True for a last one, which is for everybody to hear. */
-  arrive({ streamId, index, done, frame }: DeltaDelivery, readers: readonly DraftReader[]): boolean {
+  arrive({ streamId, index, done, frame }: DeltaDelivery, readers: readonly R[]): boolean {
     if (this.endedHere?.has(streamId) === true) return false;
     if (done) {
       this.own?.delete(streamId);
@@ -143,32 +152,35 @@ export class Drafts {
     return false;
   }
 
-  /** Everything so far, for one that has just joined. */
-  greet(reader: DraftReader): void {
-    for (const draft of this.byId.values()) this.tell(draft, [reader]);
+  /** Everything so far, for one that has just joined; of what may be over, nothing: it may have seen the end elsewhere. */
+  greet(reader: R): void {
+    for (const draft of this.byId.values()) if (draft.missingSinceMs === undefined) this.tell(draft, [reader]);
   }
 
-  forget(reader: DraftReader): void {
+  forget(reader: R): void {
     for (const draft of this.byId.values()) draft.given.delete(reader);
   }
 
   /** The store said, after this node had begun to follow, that nothing was open. */
   foundNothing(): void {
-    this.isWhole = true;
+    if (this.isEmpty) this.isWhole = true;
+    // Either that is older than what has begun here, or what is here has ended and nobody said so.
+    else this.doubt();
   }
 
   /** Deltas may have been lost. */
   doubt(): void {
     this.isWhole = false;
+    this.doubts += 1;
   }
 
   /** Resolves when this node has all that is open. Rejects as the backplane does. */
-  async complete(readers: () => readonly DraftReader[]): Promise<void> {
+  async complete(readers: () => readonly R[]): Promise<void> {
     if (!this.isWhole) await this.refresh(readers);
   }
 
   /** Reads what the store has. A call made meanwhile joins. Rejects as the backplane does. */
-  refresh(readers: () => readonly DraftReader[]): Promise<void> {
+  refresh(readers: () => readonly R[]): Promise<void> {
     this.loading ??= this.doRefresh(readers).finally(() => {
       this.loading = undefined;
       this.endedMeanwhile = undefined;
@@ -176,9 +188,10 @@ export class Drafts {
     return this.loading;
   }
 
-  private async doRefresh(readers: () => readonly DraftReader[]): Promise<void> {
+  private async doRefresh(readers: () => readonly R[]): Promise<void> {
     const ended = new Set<string>();
     this.endedMeanwhile = ended;
+    const { doubts } = this;
     const before = new Set(this.byId.keys());
     const open = await this.source.openStreams(this.dialogId);
     for (const { streamId, index, text } of open) {
@@ -193,36 +206,39 @@ export class Drafts {
       const draft = this.byId.get(streamId);
       if (draft !== undefined) draft.missingSinceMs ??= this.source.monotonicMs();
     }
-    this.isWhole = true;
+    this.isWhole = doubts === this.doubts;
   }
 
   /**
    * Gives those who were behind what they lack. Resolves nothing, asks nothing: `needsLook` says whether the store has to be read,
-   * `ended` are last deltas of streams that are gone without one.
+   * `ended` are last deltas of streams that are gone without one, for those who were given of them.
    */
-  tick(readers: readonly DraftReader[]): { readonly needsLook: boolean; readonly ended: readonly string[] } {
+  tick(readers: readonly R[]): { readonly needsLook: boolean; readonly ended: readonly LateEnd<R>[] } {
     const nowMs = this.source.monotonicMs();
-    const ended: string[] = [];
-    let needsLook = this.hasGap;
+    const ended: LateEnd<R>[] = [];
+    let needsLook = this.hasGap || !this.isWhole;
     for (const draft of this.byId.values()) {
-      if (draft.missingSinceMs !== undefined && nowMs - draft.missingSinceMs >= MISSING_MS) ended.push(this.end(draft));
-      else {
-        this.tell(draft, readers);
-        needsLook ||= nowMs - draft.touchedMs >= IDLE_MS;
+      const { missingSinceMs } = draft;
+      if (missingSinceMs !== undefined) {
+        if (nowMs - missingSinceMs >= MISSING_MS) ended.push(this.end(draft));
+        continue;
       }
+      this.tell(draft, readers);
+      needsLook ||= nowMs - draft.touchedMs >= IDLE_MS;
     }
     return { needsLook, ended };
   }
 
-  private end(draft: Draft): string {
-    const { streamId, index } = draft;
+  private end(draft: Draft<R>): LateEnd<R> {
+    const { streamId, index, given } = draft;
     this.own?.delete(streamId);
     const known = [...(this.endedHere ?? [])].slice(1 - REMEMBERED_ENDS);
     this.endedHere = new Set([...known, streamId]);
-    return encodeFrame({ type: 'delta', stream_id: streamId, index: index + 1, text: '', done: true });
+    const frame = encodeFrame({ type: 'delta', stream_id: streamId, index: index + 1, text: '', done: true });
+    return { frame, readers: [...given.keys()] };
   }
 
-  private draft(streamId: string): Draft {
+  private draft(streamId: string): Draft<R> {
     let draft = this.byId.get(streamId);
     if (draft === undefined) {
       if (this.byId.size >= MAX_DRAFTS) {
@@ -230,7 +246,7 @@ export class Drafts {
         const oldest = [...this.byId.values()].reduce((a, b) => (a.touchedMs <= b.touchedMs ? a : b));
         oldest.missingSinceMs = Number.NEGATIVE_INFINITY;
       }
-      draft = new Draft(streamId, this.source.monotonicMs());
+      draft = new Draft<R>(streamId, this.source.monotonicMs());
       this.own ??= new Map();
       this.own.set(streamId, draft);
     }
@@ -238,8 +254,8 @@ export class Drafts {
   }
 
   private tell(
-    draft: Draft,
-    readers: readonly DraftReader[],
+    draft: Draft<R>,
+    readers: readonly R[],
     piece?: { readonly index: number; readonly frame: Uint8Array },
   ): void {
     if (draft.index < 0) return;

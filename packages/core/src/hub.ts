@@ -595,7 +595,7 @@ export class Hub implements SessionHost, FanoutListener {
   private tickDrafts(dialog: Dialog): void {
     const { drafts, sessions } = dialog;
     const { needsLook, ended } = drafts.tick(sessions);
-    for (const frame of ended) for (const session of sessions) if (session.isJoined) session.write(frame);
+    for (const { frame, readers } of ended) for (const reader of readers) reader.write(frame);
     if (drafts.isEmpty) this.drafting.delete(dialog);
     else if (needsLook) this.look(dialog);
   }

@@ -85,8 +85,11 @@ const PARKED_A_STEP = 32;
 const MOST_IN_HAND = 512;
 const MOST_OF_ASSISTANT = 64;
 const MOST_OF_DIALOG = 16;
-/** A parked dialog that was given is due again after this, where nobody says what became of it. */
-const CLAIM_MS = 30_000;
+/**
+ * A parked dialog that was given is due again after this, where nobody says what became of it: its answer was lost, or the lease. A
+ * little more than an attempt takes at most.
+ */
+const CLAIM_MS = 12_000;
 const BUSY_MS = 200;
 const CROWDED_MS = 2_000;
 const NO_WEBHOOK_MS = 60_000;
@@ -417,6 +420,8 @@ export class InboxPartition {
 
   private async takeParked({ attempts, ...entry }: ParkedEntry): Promise<void> {
     const { dialogId, assistantId } = entry;
+    // It is under way, and claimed anew.
+    if (this.lanes.get(dialogId)?.from === 'parked') return;
     const { lease } = this;
     const route = await this.routeOf(assistantId);
     if (this.lease !== lease) return;

@@ -87,7 +87,8 @@ describe('pieces', () => {
   });
 
   it('that one who is behind lacks are given by a tick where nothing follows', () => {
-    const { arrive, reader, tick } = setUp();
+    const { arrive, drafts, reader, tick } = setUp();
+    drafts.foundNothing();
     reader.outbox.isBehind = true;
     arrive(delta(0, 'a'));
     tick();
@@ -212,7 +213,8 @@ describe('a lost piece', () => {
 
 describe('a lost end', () => {
   it('is found by a look after the idle time, and told once', async () => {
-    const { arrive, drafts, loads, refresh, tick, time } = setUp();
+    const { arrive, drafts, loads, reader, refresh, tick, time } = setUp();
+    drafts.foundNothing();
     arrive(delta(0, 'a'));
     time.nowMs = BOUNDS.streamIdleMs;
     expect(tick().needsLook).toBe(false);
@@ -226,13 +228,74 @@ describe('a lost end', () => {
     expect(tick().ended).toEqual([]);
     time.nowMs += 1;
     const { ended } = tick();
-    expect(ended.map((frame) => JSON.parse(frame))).toEqual([
-      { type: 'delta', stream_id: 's', index: 1, text: '', done: true },
+    expect(ended.map((one) => [JSON.parse(one.frame), one.readers])).toEqual([
+      [{ type: 'delta', stream_id: 's', index: 1, text: '', done: true }, [reader]],
     ]);
     expect(tick().ended).toEqual([]);
     // Its own last delta, and what else is late, is nobody's any more; one that began meanwhile lives.
     expect([arrive(last(1)), arrive(delta(1, 'b'))]).toEqual([false, false]);
     expect(drafts.isEmpty).toBe(false);
+  });
+
+  it('is looked for by each tick while something may have been lost, also when a read fails or had begun before', async () => {
+    const { arrive, complete, drafts, loads, refresh, tick } = setUp();
+    drafts.foundNothing();
+    arrive(delta(0, 'a'));
+    expect(tick().needsLook).toBe(false);
+    const early = refresh();
+    drafts.doubt();
+    loads.next().answer([{ streamId: 's', index: 0, text: 'a' }]);
+    await early;
+    expect(tick().needsLook).toBe(true);
+    const failed = refresh();
+    loads.next().fail(away());
+    await expect(failed).rejects.toThrow('away');
+    expect(tick().needsLook).toBe(true);
+    const done = complete();
+    loads.next().answer([]);
+    await done;
+    expect(tick().needsLook).toBe(false);
+  });
+
+  it('is looked for where nothing is open by a registration', async () => {
+    const { arrive, complete, drafts, loads, tick, time } = setUp();
+    drafts.foundNothing();
+    arrive(delta(0, 'a'));
+    // The answer is older than the piece, or the end was lost: only the store knows.
+    drafts.foundNothing();
+    const done = complete();
+    loads.next().answer([]);
+    await done;
+    time.nowMs += 5_000;
+    expect(tick().ended).toHaveLength(1);
+  });
+
+  it('shows the answer to nobody who comes while it is not known whether it lives, and is told to none of them', async () => {
+    const { arrive, drafts, loads, reader, readers, refresh, tick, time } = setUp();
+    arrive(delta(0, 'a'));
+    const done = refresh();
+    loads.next().answer([]);
+    await done;
+    const late = new Reader();
+    drafts.greet(late);
+    readers.push(late);
+    tick();
+    expect(late.frames).toEqual([]);
+    time.nowMs += 5_000;
+    expect(tick().ended.map((one) => one.readers)).toEqual([[reader]]);
+  });
+
+  it('of an answer that lives after all is no end: who came meanwhile is given it whole', async () => {
+    const { arrive, drafts, loads, readers, refresh } = setUp();
+    arrive(delta(0, 'a'));
+    const done = refresh();
+    loads.next().answer([]);
+    await done;
+    const late = new Reader();
+    drafts.greet(late);
+    readers.push(late);
+    arrive(delta(1, 'b'));
+    expect(late.indexes).toEqual(['1 whole']);
   });
 
   it('that comes late after all is the one that is told', async () => {

@@ -196,6 +196,39 @@ describe('inbox dispatcher', () => {
     expect(node.dispatcher.standing.entries).toBe(0);
   });
 
+  it('comes back soon to a parked dialog that was under way when the lease was lost', async () => {
+    const { clock, cluster, open, write, attempts, answering } = dispatching();
+    answering(({ number }) => (number === 1 ? 'refused' : undefined));
+    const node = await open();
+    await write(node, 'd', numbered(2));
+    while (attempts.length < 2) await clock.advanceAsync(100);
+    cluster.setOutage(true);
+    await clock.advanceAsync(LEASE_TTL_MS);
+    answering(() => 'delivered');
+    cluster.setOutage(false);
+    await clock.advanceAsync(5_000);
+    expect(attempts.map(({ what, number }) => `${what} ${number}`)).toEqual(['m0 1', 'm0 2', 'm0 2', 'm1 1']);
+  });
+
+  it('asks no more often while a parked dialog waits long for its turn', async () => {
+    const { clock, open, write, attempts, answering } = dispatching();
+    answering(({ number }) => (number === 1 ? 'refused' : undefined));
+    const node = await open();
+    const { inbox } = node.backplane;
+    const exchange = inbox.exchange.bind(inbox);
+    await write(node, 'd', numbered(2));
+    while (attempts.length < 2) await clock.advanceAsync(100);
+    let asked = 0;
+    inbox.exchange = (request) => {
+      asked += 1;
+      return exchange(request);
+    };
+    await clock.advanceAsync(120_000);
+    // Each partition three times a lease, and once for each end of the claim.
+    expect(asked).toBeLessThan((inbox.partitions * 120_000 * 3.5) / LEASE_TTL_MS);
+    expect(attempts).toHaveLength(2);
+  });
+
   it('shares the partitions among the live nodes, each served by one of them', async () => {
     const { clock, open, write, attempts } = dispatching();
     const nodes = [await open(), await open(), await open()];

@@ -454,6 +454,23 @@ describe('an end', () => {
     expect(world.clock.pending()).toBe(0);
   });
 
+  it('of waits leaves nothing held, and answers callers before it is done', async () => {
+    const world = lockWorld(3);
+    const locks = world.open();
+    const lock = await acquired(world, locks, N);
+    const answers: string[] = [];
+    for (const name of [N, N, 'free']) {
+      void locks.acquire(name, { ttlMs: TTL_MS, waitMs: 30_000 }).then(({ status }) => answers.push(status));
+    }
+    await outcome(world, locks.endWaits());
+    expect(answers).toEqual(['unavailable', 'unavailable', 'unavailable']);
+    await world.clock.advanceAsync(0);
+    expect(world.kept('free')).toEqual([]);
+    // What was given is still renewed and given back.
+    expect((await outcome(world, locks.extend(lock, TTL_MS))).value.status).toBe('extended');
+    expect((await outcome(world, locks.release(lock))).value.status).toBe('released');
+  });
+
   it('releases that no master confirms are bounded in number and in time', async () => {
     const world = lockWorld(3);
     const locks = world.open({ maxReclaims: 10 });

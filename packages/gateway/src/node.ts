@@ -450,6 +450,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     stops.add('internal_listener', () => {
       internalApp.close();
     });
+    stops.add('lock_waits', async () => {
+      await locks.endWaits();
+      // Their answers are written by then: closing the listener cuts what is not.
+      await new Promise((resolve) => setImmediate(resolve));
+    });
     // Before anybody hears of this node: what has been revoked is known here when the first client comes.
     stops.add('control', () => control.stop());
     await control.start();

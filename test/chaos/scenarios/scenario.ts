@@ -1,4 +1,4 @@
-import type { GatewayProcess } from '@replyx/testkit';
+import type { GatewayProcess, RedisServer } from '@replyx/testkit';
 import { until } from '@replyx/testkit';
 import { isReady } from '../cluster.js';
 import { type Outcome, Stage, type StageOptions } from '../stage.js';
@@ -28,7 +28,7 @@ export const play = async (
   options: ScenarioOptions,
   shape: Omit<StageOptions, 'seed' | 'journalPath'>,
   act: (stage: Stage, notes: Notes) => Promise<void>,
-  review: (outcome: Outcome, notes: Notes) => void = () => {},
+  review: (outcome: Outcome, notes: Notes) => void | Promise<void> = () => {},
 ): Promise<ScenarioOutcome> => {
   const { seed, journalPath } = options;
   const stage = await Stage.open({ seed, ...(journalPath === undefined ? {} : { journalPath }), ...shape });
@@ -43,13 +43,16 @@ export const play = async (
   try {
     await act(stage, notes);
     const outcome = await stage.finish();
-    review(outcome, notes);
+    await review(outcome, notes);
     const broken = failures.map((what) => ({ rule: 'demand', what, line: 0, about: [] }));
     return { ...outcome, breaches: [...broken, ...outcome.breaches], measures };
   } finally {
     await stage.close();
   }
 };
+
+/** No proxy, for crowds: proxies live in this process, and what holds it up would hold up Redis for every node. */
+export const directly = async (redis: RedisServer): Promise<string> => redis.url;
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

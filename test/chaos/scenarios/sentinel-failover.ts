@@ -102,7 +102,7 @@ export const sentinelFailover = async (options: ScenarioOptions): Promise<Scenar
         // What a node may still have asked of the old primary is answered by now.
         await sleep(500);
       };
-      await stage.during('sentinel-failover', work, true);
+      await stage.during('sentinel-failover', work, { losesData: true });
       await stage.flowed(100);
     });
   } finally {

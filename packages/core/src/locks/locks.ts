@@ -68,7 +68,9 @@ export interface Locks {
   nextFence(name: string, atLeast?: number): Promise<FenceResult>;
   /** Callers that wait for a lock here. */
   readonly waiting: number;
-  /** Ends all waits with `unavailable`, finishes releases within a second, closes the masters. Safe to call twice. */
+  /** No lock is given any more: ends all waits with `unavailable`; resolves when every caller has its answer. */
+  endWaits(): Promise<void>;
+  /** Ends all waits, finishes releases within a second, closes the masters. Safe to call twice. */
   stop(): Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export const createLocks = (parts: LocksParts): Locks => {
   const quorum = quorumOf(masters);
   const reclaimer = new Reclaimer(settings);
   const stopping = new AbortController();
+  const underWay = new Set<Promise<AcquireResult>>();
   let waiting = 0;
 
   /** A later answer can't change the outcome. */
@@ -99,7 +102,7 @@ export const createLocks = (parts: LocksParts): Locks => {
     }
   };
 
-  const acquire = async (name: string, options: AcquireOptions): Promise<AcquireResult> => {
+  const tryToAcquire = async (name: string, options: AcquireOptions): Promise<AcquireResult> => {
     const { ttlMs, waitMs = 0, owner = '', signal } = options;
     const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
@@ -118,6 +121,12 @@ export const createLocks = (parts: LocksParts): Locks => {
       await pause(settings, Math.min(retryDelay(settings), leftMs), [stopping.signal, ...(signal ? [signal] : [])]);
       waiting -= 1;
     }
+  };
+
+  const acquire = (name: string, options: AcquireOptions): Promise<AcquireResult> => {
+    const acquiring = tryToAcquire(name, options).finally(() => underWay.delete(acquiring));
+    underWay.add(acquiring);
+    return acquiring;
   };
 
   const extend = async (lock: LockRef, ttlMs: number): Promise<ExtendResult> => {
@@ -177,6 +186,10 @@ export const createLocks = (parts: LocksParts): Locks => {
     },
     get waiting() {
       return waiting;
+    },
+    endWaits: async () => {
+      stopping.abort();
+      await Promise.allSettled(underWay);
     },
     stop: async () => {
       stopping.abort();
