@@ -1,7 +1,9 @@
 // Shows on real processes how fast a revoked user is gone: many sockets on three nodes, also where one node's link to Redis is cut at
 // that moment, and where the control stream is trimmed meanwhile.
 //   npm run report:revocation -- [--sockets 1000] [--cut-seconds 3]
-// Times are from the request to `POST /v1/revocations`; those of the node that was cut off also from the moment at which its link is back.
+// Times are from the request to `POST /v1/revocations`, as the clients see it; those of the node that was cut off from the moment at which
+// its link is back. All of it shares one machine: the lag of the clients' own event loop says how much of a time is theirs.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled } from '../../deploy/local/bootstrap.mjs';
 
@@ -88,6 +90,8 @@ const measure = async ({ name, cut, trim }) => {
     proxy.refuse();
     proxy.cut();
   }
+  const lag = monitorEventLoopDelay({ resolution: 5 });
+  lag.enable();
   const startedMs = performance.now();
   let healedMs = startedMs;
   const ends = clients.map(async (one) => {
@@ -104,6 +108,7 @@ const measure = async ({ name, cut, trim }) => {
     await proxy.accept();
   }
   await Promise.all(ends);
+  lag.disable();
   busy = false;
   await Promise.all(talking);
 
@@ -146,7 +151,7 @@ const measure = async ({ name, cut, trim }) => {
     untouched.includes(false) && "another tenant's user of the same name was touched",
   ].filter(Boolean);
   console.log(
-    `${name}: answered after ${Math.round(answeredMs)} ms; ${refusals.length} attempts with the old token: ` +
+    `${name}: answered after ${Math.round(answeredMs)} ms, lag of the clients at most ${Math.round(lag.max / 1e6)} ms; ${refusals.length} attempts with the old token: ` +
       `${[...new Set(refusals)].join(', ')}; messages after the last close: ${after}; ` +
       `another tenant's user of the same name: ${untouched.includes(false) ? 'touched' : 'untouched on every node'}`,
   );
