@@ -309,7 +309,12 @@ describe('a token that is revoked', () => {
       [connecting('p1'), REVOKED, connecting('p2'), ...wait, ...writes, ...end],
       [],
     ],
-    ['a connection with it', [REVOKED, connecting('p1'), ...wait, joined('v1', 'd1')], ['revoked']],
+    [
+      'nothing in an answer that is read late',
+      [connecting('p1'), REVOKED, ...writes.slice(0, 1), ...wait, ...writes.slice(1), ...end],
+      [],
+    ],
+    ['a connection with it', [REVOKED, ...wait, connecting('p1'), joined('v1', 'd1')], ['revoked']],
     [
       'a handoff on its connection',
       [

@@ -207,10 +207,40 @@ describe('a jump that is announced', () => {
   });
 });
 
+describe('an acknowledgement after a loss', () => {
+  /** Appended before the loss and not answered; appended again after it, before anybody heard of the new epoch. */
+  const again = (losesData: boolean): Entry[] => [
+    ...CROWD.filter((entry) => !('who' in entry) || entry.who === 'v1'),
+    sent('v1', 'd1', 'm1'),
+    got('v1', 'm1', 1),
+    fault('begins', losesData),
+    sent('v1', 'd1', 'm1'),
+    acked('v1', 'm1', 5),
+    { kind: 'reset', who: 'v1', track: 'main', epoch: 'e2', offset: 8 },
+    fault('ends', losesData),
+    fault('begins', true),
+    { kind: 'reset', who: 'v1', track: 'main', epoch: 'e3', offset: 0 },
+    fault('ends', true),
+    head('d1', 0, 'e3'),
+  ];
+  it('may name an offset that nobody saw, of an epoch that a later loss has ended', () => {
+    expect(rulesOf(again(true))).toEqual([]);
+    expect(rulesOf(again(false))).toEqual(['wrong ack']);
+  });
+});
+
 describe('what is written after it may not be', () => {
   const revoked: Entry = { kind: 'revoked', name: 'r', sub: 'sub-v1', withinMs: 15 };
   it('is a breach once the time to close has passed: messages and connections of the subject, and no one else', () => {
-    const soon = [revoked, sent('v1', 'd1', 'm1'), acked('v1', 'm1', 1), got('v1', 'm1', 1), got('op1', 'm1', 1)];
+    const late = [head('d9', 0), head('d9', 0)];
+    const soon = [
+      revoked,
+      ...late,
+      sent('v1', 'd1', 'm1'),
+      acked('v1', 'm1', 1),
+      got('v1', 'm1', 1),
+      got('op1', 'm1', 1),
+    ];
     const end = [kept('d1', 'm1', 1), head('d1', 1)];
     expect(rulesOf([...CROWD, revoked, acked('op1', 'm0', 1)])).toEqual(['ack of nothing']);
     expect(rulesOf([...CROWD, ...soon, ...end])).toEqual(['revoked']);

@@ -195,6 +195,7 @@ export class Checker {
   #fault({ phase, losesData, at }: Of<'fault'>): void {
     if (!losesData) return;
     this.#losing += phase === 'begins' ? 1 : -1;
+    if (phase === 'begins') this.#ledger.losing(this.#line);
     if (phase === 'ends') this.#lossEndsAt = at;
   }
 

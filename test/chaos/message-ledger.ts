@@ -27,6 +27,8 @@ interface TrackEnd {
 export class MessageLedger {
   readonly #messages = new Map<string, Message>();
   readonly #ends = new Map<string, TrackEnd>();
+  /** Lines at which faults began that lose data. */
+  readonly #losses: number[] = [];
   /** Line at which an epoch of a dialog's track was first seen by anybody. */
   readonly #epochs = new Map<string, number>();
 
@@ -53,6 +55,10 @@ export class MessageLedger {
     }
     const rest = { lastSentAt: at, fence, acks: [], places: [], kept: undefined };
     this.#messages.set(id, { dialog, track, digest, firstLine: line, ...rest });
+  }
+
+  losing(line: number): void {
+    this.#losses.push(line);
   }
 
   sawEpoch(line: number, dialog: string, track: Track, epoch: string): void {
@@ -113,8 +119,10 @@ export class MessageLedger {
   settle(lossEndsAt: number | undefined, report: (rule: string, what: string, line: number, id: string) => void): void {
     const uncounted = new Set<string>();
     for (const [id, message] of this.#messages) {
-      const { acks, places, kept, dialog, track } = message;
+      const { acks, places, kept, dialog, track, firstLine } = message;
       for (const { offset, line } of acks) {
+        // Appended again after a loss, in an epoch whose beginning nobody saw, and which a later loss has ended.
+        if (this.#losses.some((loss) => loss > firstLine && loss < line) && kept === undefined) continue;
         if (places.length > 0 && !places.some((place) => place.offset === offset))
           report('wrong ack', `${id} is acknowledged at ${offset} and shown at ${places.map(show).join()}`, line, id);
       }

@@ -6,11 +6,17 @@ interface Trouble {
   endedAt: number;
 }
 
+interface Connection {
+  readonly at: number;
+  readonly node: number | undefined;
+  readonly pass: string | undefined;
+}
+
 /** Faults that leave the gateway and its Redis alone. */
 const isElsewhere = (name: string): boolean => name.startsWith('client-') || name.startsWith('webhook-');
 
 /**
- * What is revoked: nothing of it is accepted once the time to close has passed. A node that is cut off from Redis hears late, so the
+ * What is revoked: nothing of it that is sent once the time to close has passed is accepted (an answer may be read late). A node that is cut off from Redis hears late, so the
  * time counts from the end of the last fault that struck the receiver's node, or all, and from when that node last said that it was
  * `unavailable`: a Redis that is back may take a while to be reached.
  */
@@ -19,7 +25,9 @@ export class RevocationCheck implements Check {
   readonly #asked = new Map<string, Of<'revoking' | 'revoked'>>();
   readonly #taken = new Map<string, Of<'revoked'>>();
   readonly #troubles = new Map<number | undefined, Trouble>();
-  readonly #connections = new Map<string, { readonly node: number | undefined; readonly pass: string | undefined }>();
+  readonly #connections = new Map<string, Connection>();
+  /** When an id was sent first. */
+  readonly #sent = new Map<string, number>();
 
   constructor(known: Known) {
     this.#known = known;
@@ -31,7 +39,11 @@ export class RevocationCheck implements Check {
         this.#fault(entry);
         return;
       case 'connecting':
-        this.#connections.set(entry.who, { node: entry.node, pass: entry.pass });
+        this.#connections.set(entry.who, { at: entry.at, node: entry.node, pass: entry.pass });
+        return;
+      case 'sent':
+      case 'acting':
+        if (!this.#sent.has(entry.id)) this.#sent.set(entry.id, entry.at);
         return;
       case 'revoking':
         this.#asked.set(entry.name, entry);
@@ -45,15 +57,15 @@ export class RevocationCheck implements Check {
         this.#taken.delete(entry.name);
         return;
       case 'connected':
-        if (this.#mayNot(entry.who, undefined, entry.at))
+        if (this.#mayNot(entry.who, undefined, this.#connections.get(entry.who)?.at ?? entry.at))
           tell('revoked', `${entry.who} was connected after it was revoked`, [entry.who]);
         return;
       case 'acked':
-        if (this.#mayNot(entry.who, entry.id, entry.at))
+        if (this.#mayNot(entry.who, entry.id, this.#sent.get(entry.id) ?? entry.at))
           tell('revoked', `${entry.id} of ${entry.who} was accepted after it was revoked`, [entry.who, entry.id]);
         return;
       case 'acted':
-        if (entry.done && this.#mayNot(entry.who, undefined, entry.at))
+        if (entry.done && this.#mayNot(entry.who, undefined, this.#sent.get(entry.id) ?? entry.at))
           tell('revoked', `a handoff of ${entry.who} was done after it was revoked`, [entry.who]);
         return;
       case 'refused':
