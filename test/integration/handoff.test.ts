@@ -158,6 +158,49 @@ describe.each(worlds)('a handoff, on %s', (_name, start) => {
     await operator.close();
   });
 
+  it('is counted with the answers by what came of each step', async () => {
+    const dialogId = fresh('counted');
+    await makeDialog(world, dialogId);
+    const counts = async (): Promise<Map<string, number>> => {
+      const sums = new Map<string, number>();
+      const lines = /^(replyx_(?:handoffs|stream_steps)_total\{[^}]*\}) (\d+)$/gm;
+      for (const { api } of world.nodes) {
+        const { body } = await api.get('/metrics');
+        for (const [, name = '', value] of String(body).matchAll(lines))
+          sums.set(name, (sums.get(name) ?? 0) + Number(value));
+      }
+      return sums;
+    };
+    const before = await counts();
+    const [first, second] = [
+      await joinOperator(at(world.nodes, 0), dialogId, anna),
+      await joinOperator(at(world.nodes, 1), dialogId, boris),
+    ];
+    const id = fresh('answer');
+    await begin(world, 0, dialogId, id);
+    await add(world, 1, dialogId, id, 0, 'Hm');
+    await add(world, 1, dialogId, id, 7, 'no');
+    await first.request({ type: 'handoff', action: 'take' });
+    await second.request({ type: 'handoff', action: 'take' });
+    await add(world, 2, dialogId, id, 1, 'late');
+    await first.request({ type: 'handoff', action: 'release' });
+    const after = await counts();
+    const grown = [...after].filter(([name, value]) => value !== (before.get(name) ?? 0));
+    const more = (name: string, by: number) => [name, (before.get(name) ?? 0) + by];
+    expect(Object.fromEntries(grown)).toEqual(
+      Object.fromEntries([
+        more('replyx_handoffs_total{action="take",result="done"}', 1),
+        more('replyx_handoffs_total{action="take",result="conflict"}', 1),
+        more('replyx_handoffs_total{action="release",result="done"}', 1),
+        more('replyx_stream_steps_total{action="start",result="ok"}', 1),
+        more('replyx_stream_steps_total{action="append",result="ok"}', 1),
+        more('replyx_stream_steps_total{action="append",result="conflict"}', 1),
+        more('replyx_stream_steps_total{action="append",result="stale_fence"}', 1),
+      ]),
+    );
+    await Promise.all([first.close(), second.close()]);
+  });
+
   it('streams an answer through all nodes to all sockets, and ends it with its message', async () => {
     const dialogId = fresh('stream');
     await makeDialog(world, dialogId);

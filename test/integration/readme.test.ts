@@ -12,7 +12,12 @@ const run = promisify(execFile);
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 /** Commands that this very run is part of, or that have a test of their own that ends them. */
-const SHOWN_ELSEWHERE = [/^npm start$/, /^npm test\b/, /^npm run (check|bench)\b/, /^npx replyx (serve$|tail )/];
+const SHOWN_ELSEWHERE = [
+  /^npm start$/,
+  /^npm test\b/,
+  /^npm run (check|bench)\b/,
+  /^npx replyx (serve( --workers auto)?$|tail )/,
+];
 
 /** The commands of the README's shell blocks, a continued line joined, comments dropped. */
 const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]

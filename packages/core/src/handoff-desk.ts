@@ -1,4 +1,6 @@
 import type { HandoffRequest, HandoffResult, Handoffs } from './handoff-port.js';
+import { BackplaneUnavailable } from './ports.js';
+import type { Stats } from './stats.js';
 
 /**
  * Raises whatever else gives fences for a dialog (locks): resolves a fence that is at least `atLeast`, greater than every one that was
@@ -14,8 +16,12 @@ export interface HandoffDesk {
   act(request: Omit<HandoffRequest, 'minimumFence'>): Promise<HandoffResult>;
 }
 
-export const createHandoffDesk = (handoffs: Handoffs, raiseFence: RaiseFence | undefined): HandoffDesk => ({
-  act: async (request) => {
+export const createHandoffDesk = (
+  handoffs: Handoffs,
+  raiseFence: RaiseFence | undefined,
+  stats: Pick<Stats, 'handoffs'>,
+): HandoffDesk => {
+  const perform: HandoffDesk['act'] = async (request) => {
     if (request.action !== 'take' || raiseFence === undefined) return handoffs.act(request);
     const { dialogId, sender } = request;
     const minimumFence = await raiseFence(dialogId, 1);
@@ -29,5 +35,18 @@ export const createHandoffDesk = (handoffs: Handoffs, raiseFence: RaiseFence | u
     if (last <= fence) return result;
     await handoffs.raiseFence(dialogId, last);
     return { ...result, handoff: { ...result.handoff, fence: last } };
-  },
-});
+  };
+  return {
+    act: async (request) => {
+      const counts = stats.handoffs[request.action];
+      try {
+        const result = await perform(request);
+        counts[result.status] += 1;
+        return result;
+      } catch (error) {
+        if (error instanceof BackplaneUnavailable) counts.unavailable += 1;
+        throw error;
+      }
+    },
+  };
+};

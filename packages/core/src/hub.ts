@@ -124,7 +124,7 @@ export class Hub implements SessionHost, FanoutListener {
       onBug,
       clock,
     });
-    this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence);
+    this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence, this.stats);
     this.dialogContext = {
       log: backplane.log,
       fanout: backplane.fanout,

@@ -17,6 +17,9 @@ export const PUBLISH_RESULTS = [
   'unavailable',
 ] as const;
 
+export const HANDOFF_ACTIONS = ['request', 'cancel', 'take', 'release'] as const;
+export const HANDOFF_RESULTS = ['done', 'duplicate', 'conflict', 'closed', 'not_found', 'unavailable'] as const;
+
 /**
  * What happened on this node, as plain numbers that the hot path raises; metrics read them when asked. Every set of keys is
  * fixed, so that no peer can make a new series.
@@ -30,6 +33,10 @@ export const createStats = () => ({
   acksByArrival: 0,
   gaps: zeroes(GAP_REASONS),
   resets: zeroes(RESET_REASONS),
+  handoffs: Object.fromEntries(HANDOFF_ACTIONS.map((action) => [action, zeroes(HANDOFF_RESULTS)])) as Record<
+    (typeof HANDOFF_ACTIONS)[number],
+    Record<(typeof HANDOFF_RESULTS)[number], number>
+  >,
   joins: { fresh: 0, recovered: 0, not_recovered: 0 },
   recoveredPublications: 0,
   errorsSent: {} as Partial<Record<ErrorName, number>>,

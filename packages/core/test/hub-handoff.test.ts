@@ -1,7 +1,8 @@
 import { BOUNDS } from '@replyx/protocol';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createHandoffDesk } from '../src/handoff-desk.js';
 import type { HandoffRequest } from '../src/handoff-port.js';
+import { createStats } from '../src/stats.js';
 import { finishStream } from '../src/stream-writer.js';
 import { away, settle } from './fakes.js';
 import { Gates, type HubNode, makeWorld, type Peer } from './hub-world.js';
@@ -140,6 +141,10 @@ describe('a handoff', () => {
 });
 
 describe('the desk, where locks give fences too', () => {
+  let stats = createStats();
+  beforeEach(() => {
+    stats = createStats();
+  });
   const take: HandoffRequest = {
     dialogId: 'd',
     action: 'take',
@@ -154,14 +159,18 @@ describe('the desk, where locks give fences too', () => {
     const { handoffs: port } = node().backplane;
     let counter = 100;
     const asked: number[] = [];
-    const desk = createHandoffDesk(port, async (_, atLeast) => {
-      asked.push(atLeast);
-      counter = Math.max(counter + 1, atLeast);
-      const given = counter;
-      // Somebody takes a lock right after, and sees a dialog that nobody has taken.
-      counter += 1;
-      return given;
-    });
+    const desk = createHandoffDesk(
+      port,
+      async (_, atLeast) => {
+        asked.push(atLeast);
+        counter = Math.max(counter + 1, atLeast);
+        const given = counter;
+        // Somebody takes a lock right after, and sees a dialog that nobody has taken.
+        counter += 1;
+        return given;
+      },
+      stats,
+    );
     expect(await desk.act(take)).toMatchObject({ status: 'done', handoff: { state: 'active', fence: 103 } });
     expect(asked).toEqual([1, 101]);
     expect(await port.current('d')).toMatchObject({ fence: 103 });
@@ -173,12 +182,17 @@ describe('the desk, where locks give fences too', () => {
     const { node } = makeWorld();
     const { handoffs: port } = node().backplane;
     let calls = 0;
-    const desk = createHandoffDesk(port, async () => {
-      calls += 1;
-      if (calls === 2) throw away();
-      return 100 + calls;
-    });
+    const desk = createHandoffDesk(
+      port,
+      async () => {
+        calls += 1;
+        if (calls === 2) throw away();
+        return 100 + calls;
+      },
+      stats,
+    );
     await expect(desk.act(take)).rejects.toThrow('away');
+    expect(stats.handoffs.take).toMatchObject({ done: 0, unavailable: 1 });
     expect(await port.current('d')).toMatchObject({ state: 'active', fence: 101 });
     expect(await desk.act(take)).toMatchObject({ status: 'duplicate', handoff: { fence: 104 } });
     expect(await port.current('d')).toMatchObject({ fence: 104 });
@@ -188,16 +202,22 @@ describe('the desk, where locks give fences too', () => {
     const { node } = makeWorld();
     const { handoffs: port } = node().backplane;
     let fence = 100;
-    const desk = createHandoffDesk(port, async () => {
-      fence += 1;
-      return fence;
-    });
+    const desk = createHandoffDesk(
+      port,
+      async () => {
+        fence += 1;
+        return fence;
+      },
+      stats,
+    );
     await desk.act(take);
     const boris = { ...take, sender: { role: 'manager', id: 'boris' } } as const;
     expect((await desk.act(boris)).status).toBe('conflict');
     await desk.act({ ...take, action: 'release', id: 'r' });
     expect(await desk.act(take)).toMatchObject({ status: 'duplicate', handoff: { state: 'released', fence: 102 } });
     expect(await port.current('d')).toMatchObject({ fence: 102 });
+    expect(stats.handoffs.take).toMatchObject({ done: 1, duplicate: 1, conflict: 1, unavailable: 0 });
+    expect(stats.handoffs.release).toMatchObject({ done: 1, conflict: 0 });
   });
 });
 

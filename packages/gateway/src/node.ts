@@ -324,7 +324,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       dialog: (dialogId) => directory.dialog(dialogId),
       directory: config.directory,
     }),
-    ...streamRoutes({ streams: backplane.streams, hub, directory: config.directory, newId: randomUUID }),
+    ...streamRoutes({
+      streams: backplane.streams,
+      hub,
+      directory: config.directory,
+      newId: randomUUID,
+      onStep: metrics.streamStep,
+    }),
     ...assistantRoutes(backplane, config.production),
     ...deadLetterRoutes({
       inbox: backplane.inbox,

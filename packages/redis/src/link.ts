@@ -15,6 +15,7 @@ import { identify, type ServerIdentity } from './identity.js';
 import type { Settings } from './options.js';
 import { CallDeadlines, type ScriptArgument, ScriptCall } from './script-call.js';
 import { SCRIPTS, type Script } from './scripts.js';
+import { WriteRhythm } from './write-rhythm.js';
 
 type Argument = string | number | Buffer;
 
@@ -43,9 +44,6 @@ interface Opened {
 /** So many commands in a row without an answer: the connection is dead without knowing it. */
 const DEADLINES_BEFORE_CUT = 3;
 
-/** Least time between two writes of commands. */
-const GATHER_MS = 2;
-
 /**
  * One data connection to one Redis process. No script runs on it before the lineage of that very process is known: a
  * connection leads to one process for its whole life, so the lineage is bound to the connection's stream.
@@ -61,9 +59,8 @@ export class Link {
   #opened: Opened | undefined;
   #last: Opened | undefined;
   #probing: Promise<void> | undefined;
-  #gathering: unknown;
-  #wroteMs = Number.NEGATIVE_INFINITY;
   readonly #callDeadlines: CallDeadlines;
+  readonly #rhythm: WriteRhythm;
   #missedDeadlines = 0;
   #failing = false;
   #closed = false;
@@ -82,6 +79,7 @@ export class Link {
     this.#client = parts.client;
     this.#backoff = parts.backoff;
     this.#settings = parts.settings;
+    this.#rhythm = new WriteRhythm(parts.settings.clock);
     this.#callDeadlines = new CallDeadlines(parts.settings.clock, parts.settings.commandDeadlineMs);
     this.#register = parts.register;
     this.#onMisplaced = parts.onMisplaced;
@@ -173,7 +171,7 @@ export class Link {
     const { clock, latencies } = this.#settings;
     const sinceMs = clock.monotonicMs();
     const call = new ScriptCall(script, keys, args);
-    this.#gather();
+    this.#rhythm.join(stream);
     this.#callDeadlines.add(call);
     try {
       const reply = await this.#client.sendCommand(call);
@@ -188,26 +186,6 @@ export class Link {
     } finally {
       this.#callDeadlines.remove(call);
     }
-  }
-
-  /**
-   * Commands leave together: at once after a quiet moment, else one write in `GATHER_MS`. System calls and wake-ups, here, in Redis
-   * and at every node that is told, are the dearest part of a command, and all of them are then paid once for many.
-   */
-  #gather(): void {
-    const { clock } = this.#settings;
-    const { stream } = this.#client;
-    if (this.#gathering === stream) return;
-    this.#gathering = stream;
-    stream.cork();
-    const write = () => {
-      if (this.#gathering === stream) this.#gathering = undefined;
-      this.#wroteMs = clock.monotonicMs();
-      stream.uncork();
-    };
-    const waitMs = this.#wroteMs + GATHER_MS - clock.monotonicMs();
-    if (waitMs > 0) clock.schedule(Math.ceil(waitMs), write);
-    else setImmediate(write);
   }
 
   async #guard<T>(task: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import {
   type Backplane,
+  BackplaneUnavailable,
   type FinishedStream,
   finishStream,
   type Hub,
@@ -18,15 +19,18 @@ import { Problem } from './problem.js';
 import { publishProblem } from './publish-problem.js';
 import { ROUTES } from './route-table.js';
 
+type Body = z.output<typeof API_BODIES.stream>;
+
 export interface StreamRoutesParts {
   readonly streams: Backplane['streams'];
   readonly hub: Pick<Hub, 'append'>;
   readonly directory: 'strict' | 'open';
   readonly newId: () => string;
+  /** `result`: `ok`, or the code of the refusal. */
+  readonly onStep: (action: Body['action'], result: string) => void;
 }
 
 type Answer = ApiAnswer<'stream'>;
-type Body = z.output<typeof API_BODIES.stream>;
 type Of<A extends Body['action']> = Extract<Body, { action: A }>;
 
 const OVER: Readonly<Record<StreamOver['how'], string>> = {
@@ -73,7 +77,7 @@ const openAnswer = (stream_id: string, { next, duplicate }: { next: number; dupl
 });
 
 /** An assistant's answer while it is written. Any node may take any step. */
-export const streamRoutes = ({ streams, hub, directory, newId }: StreamRoutesParts): HttpRoute[] => {
+export const streamRoutes = ({ streams, hub, directory, newId, onStep }: StreamRoutesParts): HttpRoute[] => {
   const start = async (dialogId: string, { id, sender, fence }: Of<'start'>): Promise<Answer> => {
     const streamId = id ?? newId();
     const mustExist = directory === 'strict';
@@ -120,7 +124,18 @@ export const streamRoutes = ({ streams, hub, directory, newId }: StreamRoutesPar
   return [
     {
       ...ROUTES.stream,
-      handle: async (call) => json(200, await perform(pathId(call), readBody(call.body, API_BODIES.stream))),
+      handle: async (call) => {
+        const body = readBody(call.body, API_BODIES.stream);
+        try {
+          const answer = await perform(pathId(call), body);
+          onStep(body.action, 'ok');
+          return json(200, answer);
+        } catch (error) {
+          if (error instanceof BackplaneUnavailable) onStep(body.action, 'unavailable');
+          else if (error instanceof Problem) onStep(body.action, error.code);
+          throw error;
+        }
+      },
     },
   ];
 };

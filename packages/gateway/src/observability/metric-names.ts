@@ -66,6 +66,16 @@ export const METRICS = {
     labels: 'result',
     help: 'Sockets that joined: fresh, recovered, or resumed in vain.',
   },
+  replyx_handoffs_total: {
+    kind: 'counter',
+    labels: 'action, result',
+    help: 'Handoffs asked for at this node; a conflict is a second operator, or one who was late.',
+  },
+  replyx_stream_steps_total: {
+    kind: 'counter',
+    labels: 'action, result',
+    help: 'Steps of answers that are shown while they are written, by what the backend was told; stale_fence is a taken dialog.',
+  },
   replyx_errors_sent_total: { kind: 'counter', labels: 'code', help: 'Error frames by code.' },
   replyx_admissions_total: { kind: 'counter', labels: 'kind, result, reason', help: 'Upgrades by verdict.' },
   replyx_script_seconds: {

@@ -17,6 +17,8 @@ export interface Metrics {
   admission(kind: ConnectionKind, result: string, reason: string): void;
   closed(code: number): void;
   limited(limit: string, dryRun: boolean): void;
+  /** `result`: `ok`, or the code of the refusal. */
+  streamStep(action: string, result: string): void;
   banned(): void;
   spared(why: string): void;
   duration(kind: ConnectionKind, seconds: number): void;
@@ -121,6 +123,16 @@ export const createMetrics = (sources: MetricSources): Metrics => {
   counters('replyx_gaps_total', 'reason', (s) => s.gaps);
   counters('replyx_resets_total', 'reason', (s) => s.resets);
   counters('replyx_joins_total', 'result', (s) => s.joins);
+  new Counter({
+    ...of('replyx_handoffs_total'),
+    labelNames: ['action', 'result'],
+    collect() {
+      this.reset();
+      for (const [action, results] of Object.entries(stats.handoffs)) {
+        for (const [result, count] of Object.entries(results)) this.inc({ action, result }, count);
+      }
+    },
+  });
   counters('replyx_errors_sent_total', 'code', (s) => s.errorsSent as Record<string, number>);
 
   gauge('replyx_control_age_seconds', () => control.ageMs / 1000);
@@ -147,6 +159,7 @@ export const createMetrics = (sources: MetricSources): Metrics => {
   });
   const http = new Counter({ ...of('replyx_http_requests_total'), labelNames: ['route', 'status'] });
   const limited = new Counter({ ...of('replyx_limited_total'), labelNames: ['limit', 'mode'] });
+  const streamSteps = new Counter({ ...of('replyx_stream_steps_total'), labelNames: ['action', 'result'] });
   const bans = new Counter(of('replyx_bans_total'));
   const spared = new Counter({ ...of('replyx_bans_spared_total'), labelNames: ['why'] });
   const cors = new Counter({ ...of('widget_cors_requests_total'), labelNames: ['endpoint', 'origin', 'status'] });
@@ -158,6 +171,7 @@ export const createMetrics = (sources: MetricSources): Metrics => {
     // A peer may close with any number: only those of the table get a series of their own.
     closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
     limited: (limit, dryRun) => limited.inc({ limit, mode: dryRun ? 'dry_run' : 'enforced' }),
+    streamStep: (action, result) => streamSteps.inc({ action, result }),
     banned: () => bans.inc(),
     spared: (why) => spared.inc({ why }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),

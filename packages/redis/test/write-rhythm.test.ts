@@ -1,0 +1,69 @@
+import { fakeClock } from '@replyx/testkit';
+import { expect, test } from 'vitest';
+import { WRITE_INTERVAL_MS, WriteRhythm } from '../src/write-rhythm.js';
+
+const world = () => {
+  const clock = fakeClock();
+  const turnEnds: (() => void)[] = [];
+  const rhythm = new WriteRhythm(clock, (work) => void turnEnds.push(work));
+  const writes: string[] = [];
+  const makeStream = (name: string) => {
+    let depth = 0;
+    return {
+      cork: () => {
+        depth += 1;
+      },
+      uncork: () => {
+        depth -= 1;
+        if (depth === 0) writes.push(`${name} ${clock.monotonicMs() - start}`);
+      },
+    };
+  };
+  const start = clock.monotonicMs();
+  const endTurn = () => {
+    for (const work of turnEnds.splice(0)) work();
+  };
+  return { clock, rhythm, writes, makeStream, endTurn };
+};
+
+test('after a quiet moment what one turn asks leaves at its end', async () => {
+  const { clock, rhythm, writes, makeStream, endTurn } = world();
+  const stream = makeStream('a');
+  for (const atMs of [0, WRITE_INTERVAL_MS, 10]) {
+    await clock.advanceAsync(atMs - (writes.length === 0 ? 0 : Number(writes.at(-1)?.split(' ')[1])));
+    rhythm.join(stream);
+    rhythm.join(stream);
+    endTurn();
+  }
+  expect(writes).toEqual(['a 0', `a ${WRITE_INTERVAL_MS}`, 'a 10']);
+});
+
+test('what comes sooner leaves in one write when the interval is over', async () => {
+  const { clock, rhythm, writes, makeStream, endTurn } = world();
+  const stream = makeStream('a');
+  rhythm.join(stream);
+  endTurn();
+  rhythm.join(stream);
+  await clock.advanceAsync(1);
+  rhythm.join(stream);
+  endTurn();
+  expect(writes).toEqual(['a 0']);
+  await clock.advanceAsync(1);
+  expect(writes).toEqual(['a 0', `a ${WRITE_INTERVAL_MS}`]);
+  rhythm.join(stream);
+  await clock.advanceAsync(WRITE_INTERVAL_MS);
+  expect(writes).toEqual(['a 0', 'a 2', 'a 4']);
+});
+
+test('a connection that was replaced meanwhile keeps neither itself nor the next one corked', async () => {
+  const { clock, rhythm, writes, makeStream, endTurn } = world();
+  const [a, b] = [makeStream('a'), makeStream('b')];
+  rhythm.join(a);
+  endTurn();
+  rhythm.join(a);
+  rhythm.join(b);
+  rhythm.join(b);
+  await clock.advanceAsync(WRITE_INTERVAL_MS);
+  endTurn();
+  expect(writes.sort()).toEqual(['a 0', 'a 2', 'b 2']);
+});
