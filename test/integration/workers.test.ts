@@ -172,6 +172,25 @@ describe('workers of one port', () => {
   });
 });
 
+describe('workers that do not leave', () => {
+  it('are killed when the grace is over, and the parent says so by its exit code', async () => {
+    const own = await startRedis();
+    const grace = { WS_DRAIN_WAIT_SECONDS: 0, WS_DRAIN_SPREAD_SECONDS: 0, WS_DRAIN_GRACE_SECONDS: 4 };
+    const parent = await startGateway({ REDIS_URL: own.url, NODE_ID: 'late', ...grace }, ['--workers', '2']);
+    try {
+      const pids = childrenOf(parent.pid);
+      const [stuck] = pids as [number];
+      process.kill(stuck, 'SIGSTOP');
+      expect(await parent.stop()).toEqual({ code: 1, signal: null });
+      expect(pids.filter(isAlive)).toEqual([]);
+      expect(parent.logEntries().map(({ event }) => event)).toContain('drain_deadline_missed');
+    } finally {
+      await parent.kill();
+      await own.kill();
+    }
+  });
+});
+
 describe('workers that cannot be', () => {
   const env = {
     ENVIRONMENT: 'test',

@@ -104,7 +104,7 @@ export class Workers {
       await this.stop();
       throw error;
     }
-    this.#look();
+    if (!this.#isStopping) this.#look();
     return { port, internalPort };
   }
 
@@ -173,7 +173,8 @@ export class Workers {
         setImmediate(() => this.#noteEnd());
       });
       child.on('message', (message: WorkerMessage) => {
-        this.#up.set(child, this.#parts.clock.monotonicMs());
+        // One that is being started may ask already.
+        if (message.kind === 'up' || this.#up.has(child)) this.#up.set(child, this.#parts.clock.monotonicMs());
         if (message.kind !== 'up') {
           this.#onMessage(child, message);
           return;
