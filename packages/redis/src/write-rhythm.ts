@@ -12,16 +12,15 @@ interface Corkable {
 }
 
 /**
- * Commands of one connection leave together: at once after a quiet moment, else one write in an interval. System calls and wake-ups, here, in Redis and at every node that is told, are the dearest part of a command, and all of them are then paid once for
- * many.
+ * Commands of one connection leave together: at once after a quiet moment, else one write in an interval. System calls and wake-ups,
+ * here, in Redis and at every node that is told, are the dearest part of a command, and all of them are then paid once for many.
  */
 export class WriteRhythm {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
   readonly #soon: (work: () => void) => void;
+  readonly #intervalMs: number;
   #gathering: Corkable | undefined;
   #wroteMs = Number.NEGATIVE_INFINITY;
-
-  readonly #intervalMs: number;
 
   /** `soon`: runs `work` at the end of this turn of the event loop. */
   constructor(
