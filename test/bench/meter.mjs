@@ -15,6 +15,18 @@ export const startMeter = ({ nodes, redis }) => {
   };
 };
 
+/** What the bench itself asks. */
+const OWN = new Set(['info', 'ping']);
+
+/** Calls of Redis commands since it began, those inside of scripts too. */
+export const redisCalls = async (redis) => {
+  const info = String(await redis.cli('INFO', 'commandstats'));
+  let total = 0;
+  for (const [, name, calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm))
+    if (!OWN.has(name)) total += Number(calls);
+  return total;
+};
+
 const STILL_SECONDS = 0.02;
 const LOOK_MS = 200;
 const PATIENCE_MS = 20_000;

@@ -21,7 +21,7 @@ const QUICK = {
   idleConnections: 2_000,
   stormClients: 300,
 };
-const SIZES = [1_000, 10_000];
+const SIZES = [1_000, 10_000, 50_000];
 
 const flagOf = (name) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 

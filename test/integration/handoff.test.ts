@@ -163,7 +163,7 @@ describe.each(worlds)('a handoff, on %s', (_name, start) => {
     await makeDialog(world, dialogId);
     const counts = async (): Promise<Map<string, number>> => {
       const sums = new Map<string, number>();
-      const lines = /^(replyx_(?:handoffs|stream_steps)_total\{[^}]*\}) (\d+)$/gm;
+      const lines = /^(replyx_(?:handoffs_total|stream_steps_total|handoff_wait_seconds_count)(?:\{[^}]*\})?) (\d+)$/gm;
       for (const { api } of world.nodes) {
         const { body } = await api.get('/metrics');
         for (const [, name = '', value] of String(body).matchAll(lines))
@@ -180,16 +180,21 @@ describe.each(worlds)('a handoff, on %s', (_name, start) => {
     await begin(world, 0, dialogId, id);
     await add(world, 1, dialogId, id, 0, 'Hm');
     await add(world, 1, dialogId, id, 7, 'no');
+    await at(world.nodes, 2).api.post(`/v1/dialogs/${dialogId}/handoff`, { id: fresh('ask'), action: 'request' });
     await first.request({ type: 'handoff', action: 'take' });
     await second.request({ type: 'handoff', action: 'take' });
     await add(world, 2, dialogId, id, 1, 'late');
     await first.request({ type: 'handoff', action: 'release' });
+    // Nobody had asked for that one: it has not waited.
+    await second.request({ type: 'handoff', action: 'take' });
     const after = await counts();
     const grown = [...after].filter(([name, value]) => value !== (before.get(name) ?? 0));
     const more = (name: string, by: number) => [name, (before.get(name) ?? 0) + by];
     expect(Object.fromEntries(grown)).toEqual(
       Object.fromEntries([
-        more('replyx_handoffs_total{action="take",result="done"}', 1),
+        more('replyx_handoffs_total{action="request",result="done"}', 1),
+        more('replyx_handoffs_total{action="take",result="done"}', 2),
+        more('replyx_handoff_wait_seconds_count', 1),
         more('replyx_handoffs_total{action="take",result="conflict"}', 1),
         more('replyx_handoffs_total{action="release",result="done"}', 1),
         more('replyx_stream_steps_total{action="start",result="ok"}', 1),

@@ -29,6 +29,7 @@ beforeAll(async () => {
       REDIS_URL: redis.url,
       NODE_ID: 'port',
       WS_NODE_TTL_SECONDS: 3,
+      WS_DRAIN_WAIT_SECONDS: 1,
       WS_RATE_LIMIT_PER_IP: 0,
       WS_MAX_CONNECTIONS_PER_IP: 0,
       WS_MAX_CONNECTIONS_PER_USER: 0,
@@ -103,6 +104,8 @@ describe('workers of one port', () => {
     const before = childrenOf(process_.pid);
     expect(before).toHaveLength(WORKERS);
     const [victim] = before as [number];
+    const counted = total(await scraped('replyx_joins_total'));
+    expect(counted).toBeGreaterThanOrEqual(clients.length);
     process.kill(victim, 'SIGKILL');
     let cut = 0;
     for (const client of clients) void client.closed.then(() => (cut += 1));
@@ -116,15 +119,50 @@ describe('workers of one port', () => {
       what: 'a scrape of both',
     });
     expect(process_.logEntries().filter(({ event }) => event === 'worker_ended')).toHaveLength(1);
+    // A sum that fell would be counted again from nothing by whoever scrapes.
+    expect(total(await scraped('replyx_joins_total'))).toBe(counted);
+  });
+
+  it('do not keep one that is stuck: the port is not ready, until it is ended and started again', async () => {
+    const before = childrenOf(process_.pid);
+    const [victim] = before as [number];
+    const readiness = async (): Promise<unknown> => {
+      const options = { headers: { Connection: 'close' }, signal: AbortSignal.timeout(5_000) };
+      return (await fetch(`${process_.internalUrl}/readyz`, options)).json();
+    };
+    process.kill(victim, 'SIGSTOP');
+    // Half of the probes fall on the one that is stuck, and time out.
+    await until(
+      async () => {
+        const body = await readiness().catch(() => undefined);
+        return JSON.stringify(body) === JSON.stringify({ status: 'not_ready', reasons: ['worker_silent'] });
+      },
+      { what: 'the others to say that one is silent', hangGuardMs: 60_000 },
+    );
+    const entries = () => process_.logEntries().map(({ event }) => event);
+    await until(() => entries().filter((event) => event === 'listening').length > WORKERS + 1, {
+      what: 'another worker in its place',
+      hangGuardMs: 60_000,
+    });
+    expect(entries()).toContain('worker_stuck');
+    expect(isAlive(victim)).toBe(false);
+    await until(async () => JSON.stringify(await readiness()) === JSON.stringify({ status: 'ready', reasons: [] }), {
+      what: 'the port to be ready',
+    });
   });
 
   it('drain together, and the parent ends in order with the last', async () => {
     const pids = childrenOf(process_.pid);
+    // As a service manager does, which signals every process of a service: none of them is hurried by that.
+    for (const pid of pids) process.kill(pid, 'SIGTERM');
     const exit = await process_.stop();
     expect(exit).toEqual({ code: 0, signal: null });
     expect(pids.filter(isAlive)).toEqual([]);
     const open = clients.filter((client) => client.isOpen);
     expect(open).toEqual([]);
+    const times = (name: string) =>
+      process_.logEntries().flatMap(({ event, time }) => (event === name ? [Date.parse(String(time))] : []));
+    expect(Math.min(...times('stopped')) - Math.min(...times('draining'))).toBeGreaterThanOrEqual(1_000);
     const events = process_.logEntries().map(({ event }) => event);
     expect(events.filter((event) => event === 'stopped' || event === 'workers_stopped')).toEqual([
       'stopped',

@@ -20,6 +20,8 @@ export const createHandoffDesk = (
   handoffs: Handoffs,
   raiseFence: RaiseFence | undefined,
   stats: Pick<Stats, 'handoffs'>,
+  /** A request was taken that had waited so long. */
+  onTaken: (waitedMs: number) => void = () => {},
 ): HandoffDesk => {
   const perform: HandoffDesk['act'] = async (request) => {
     if (request.action !== 'take' || raiseFence === undefined) return handoffs.act(request);
@@ -42,6 +44,7 @@ export const createHandoffDesk = (
       try {
         const result = await perform(request);
         counts[result.status] += 1;
+        if ('waitedMs' in result && result.waitedMs !== undefined) onTaken(result.waitedMs);
         return result;
       } catch (error) {
         if (error instanceof BackplaneUnavailable) counts.unavailable += 1;

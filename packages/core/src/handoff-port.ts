@@ -42,7 +42,12 @@ export interface StoredHandoff {
 
 export type HandoffResult =
   /** The dialog is as asked. `duplicate`: an earlier call with the same id had done it; what came after stands. */
-  | { readonly status: 'done' | 'duplicate'; readonly handoff: StoredHandoff }
+  | {
+      readonly status: 'done' | 'duplicate';
+      readonly handoff: StoredHandoff;
+      /** How long the request had waited that was taken now; absent where nobody had asked. */
+      readonly waitedMs?: number;
+    }
   /** `conflict`: the present state does not allow it, or the id was used for another action. Nothing is left behind. */
   | { readonly status: 'conflict' | 'closed' | 'not_found' };
 

@@ -66,6 +66,8 @@ export interface HubParts {
   readonly onMessageLimited?: ((isDryRun: boolean) => void) | undefined;
   /** Raises what else gives fences for a dialog; absent where nothing does. */
   readonly raiseFence?: RaiseFence | undefined;
+  /** An operator took a dialog that had waited so long for one. */
+  readonly onTaken?: ((waitedMs: number) => void) | undefined;
   /** Whether an assistant has an inbox; by default none has. */
   readonly hasInbox?: ((assistantId: string) => boolean) | undefined;
   /** A session has ended; its `closedWith` says by whom. */
@@ -124,7 +126,7 @@ export class Hub implements SessionHost, FanoutListener {
       onBug,
       clock,
     });
-    this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence, this.stats);
+    this.handoffs = createHandoffDesk(backplane.handoffs, parts.raiseFence, this.stats, parts.onTaken);
     this.dialogContext = {
       log: backplane.log,
       fanout: backplane.fanout,

@@ -183,6 +183,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       if (next.status === 'taken') return next.fence;
       throw new BackplaneUnavailable('no majority of the lock masters answers');
     },
+    onTaken: (waitedMs) => metrics.taken(waitedMs / 1000),
     onReplaced: (connectionId) => {
       backplane.control
         .write({ kind: 'disconnect', target: { connectionId }, code: 'CONNECTION_LIMIT' })

@@ -2,7 +2,11 @@ import { fakeClock } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
 import { type Running, Supervised } from '../src/cluster/supervised.js';
 
-const world = (launches: (attempt: number) => boolean = () => true) => {
+const world = (launches: (attempt: number) => boolean = () => true, givesUpAfter?: number) => {
+  let givenUp = 0;
+  const gaveUp = (): void => {
+    givenUp += 1;
+  };
   const clock = fakeClock();
   const running: (Running & { die(how: string): void; endedBy: string | undefined })[] = [];
   let attempts = 0;
@@ -10,6 +14,7 @@ const world = (launches: (attempt: number) => boolean = () => true) => {
     name: 'node-1',
     clock,
     onLog: () => {},
+    ...(givesUpAfter === undefined ? {} : { onGivenUp: { after: givesUpAfter, call: gaveUp } }),
     launch: async () => {
       attempts += 1;
       if (!launches(attempts)) throw new Error('the port is taken');
@@ -34,7 +39,7 @@ const world = (launches: (attempt: number) => boolean = () => true) => {
       return one;
     },
   });
-  return { clock, running, supervised, attempts: () => attempts };
+  return { clock, running, supervised, attempts: () => attempts, givenUp: () => givenUp };
 };
 
 describe('a supervised node', () => {
@@ -78,6 +83,24 @@ describe('a supervised node', () => {
     await expect(never.supervised.start()).rejects.toThrow('the port is taken');
     await never.clock.advanceAsync(60_000);
     expect([never.supervised.state, never.attempts()]).toEqual(['down', 1]);
+  });
+
+  it('is given up after so many restarts in a row, and not before a steady run', async () => {
+    const { clock, running, supervised, givenUp } = world((attempt) => attempt !== 2, 3);
+    await supervised.start();
+    for (const delayMs of [500, 1_000]) {
+      running.at(-1)?.die('SIGSEGV');
+      await clock.advanceAsync(delayMs + 1_000);
+    }
+    await clock.advanceAsync(10_000);
+    running.at(-1)?.die('SIGSEGV');
+    for (const delayMs of [500, 1_000, 2_000]) {
+      await clock.advanceAsync(delayMs);
+      expect([supervised.state, givenUp()]).toEqual(['up', 0]);
+      running.at(-1)?.die('SIGSEGV');
+    }
+    await clock.advanceAsync(60_000);
+    expect([supervised.state, supervised.isRestarting, givenUp(), clock.pending()]).toEqual(['down', false, 1, 0]);
   });
 
   it('that is stopped stays down, whether it was up, starting or about to be started', async () => {

@@ -13,6 +13,9 @@ import { SCRIPTS } from './scripts.js';
 import type { Topology } from './topology.js';
 import { memberJson, parseMember, userOf } from './user.js';
 
+/** As many as `lib/handoff` gives. */
+const HANDOFF_VALUES = 6;
+
 export class RedisHandoffs implements Handoffs {
   readonly #settings: Settings;
   readonly #keys: Keys;
@@ -65,7 +68,11 @@ export class RedisHandoffs implements Handoffs {
       ],
     )) as Buffer[];
     const [status, ...values] = reply.map(String);
-    if (status === 'done' || status === 'duplicate') return { status, handoff: decodeHandoff(values) };
+    if (status === 'done' || status === 'duplicate') {
+      const [waitedMs] = values.splice(HANDOFF_VALUES);
+      const handoff = decodeHandoff(values);
+      return waitedMs === undefined ? { status, handoff } : { status, handoff, waitedMs: Number(waitedMs) };
+    }
     return { status: status as 'conflict' | 'closed' | 'not_found' };
   }
 

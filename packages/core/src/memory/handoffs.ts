@@ -62,12 +62,17 @@ export class MemoryHandoffs implements Handoffs {
 
     const dialog = known ?? this.#cluster.ensureDialog(dialogId);
     const meta = this.#cluster.ensureMeta(dialog);
+    const { requestedMs } = before ?? {};
+    const waited = action === 'take' && state === 'requested' && requestedMs !== undefined;
     if (next !== 'stays') this.#change(dialog, meta, next, request);
     const life = meta.handoff?.life ?? '';
     const expiresMs = this.#cluster.nowMs + this.#node.options.idempotencyTtlMs;
     const done = [{ id, action, life, expiresMs }, ...(dialog.handoffIds.get(user) ?? [])];
     dialog.handoffIds.set(user, done.slice(0, REMEMBERED_HANDOFFS));
-    return { status: 'done', handoff: handoffOf(dialog, meta) };
+    const handoff = handoffOf(dialog, meta);
+    return waited
+      ? { status: 'done', handoff, waitedMs: this.#cluster.nowMs - requestedMs }
+      : { status: 'done', handoff };
   }
 
   async current(dialogId: string): Promise<StoredHandoff | undefined> {
@@ -98,6 +103,7 @@ export class MemoryHandoffs implements Handoffs {
       state,
       version: (before?.version ?? 0) + 1,
       life: before?.life ?? this.#cluster.newName(),
+      requestedMs: action === 'request' ? nowMs : before?.requestedMs,
       operator: asked ? undefined : action === 'take' ? operator && structuredClone(operator) : before?.operator,
       reason: asked ? reason : action === 'take' ? before?.reason : undefined,
     };

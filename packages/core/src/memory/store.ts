@@ -80,6 +80,8 @@ export interface Dialog {
 export interface KeptHandoff extends Pick<StoredHandoff, 'state' | 'version' | 'operator' | 'reason'> {
   /** Ids of actions are remembered within one life: an erased dialog's are not. */
   readonly life: string;
+  /** When it was last asked for. */
+  readonly requestedMs: number | undefined;
 }
 
 export interface DoneHandoff {

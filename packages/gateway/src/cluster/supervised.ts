@@ -19,6 +19,8 @@ export interface SupervisedParts<R extends Running> {
   readonly onLog: (line: string) => void;
   /** Whether what ended by itself, and how, is started again; by default it is. */
   readonly restarts?: (how: string) => boolean;
+  /** Called when as many restarts in a row did not lead to a steady run; it stays down then. By default it is tried for ever. */
+  readonly onGivenUp?: { readonly after: number; readonly call: () => void };
 }
 
 const FIRST_DELAY_MS = 500;
@@ -99,7 +101,13 @@ export class Supervised<R extends Running> {
 
   #restartLater(why: string): void {
     if (this.#stopped) return;
-    const { name, clock, onLog } = this.#parts;
+    const { name, clock, onLog, onGivenUp } = this.#parts;
+    if (onGivenUp !== undefined && this.#failures >= onGivenUp.after) {
+      this.isRestarting = false;
+      onLog(`${name} ended by itself (${why}); it is given up after ${this.#failures} restarts in a row`);
+      onGivenUp.call();
+      return;
+    }
     const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures += 1;
     this.isRestarting = true;

@@ -32,6 +32,9 @@ export class WorkerLink {
   readonly #waiting = new Map<number, (bodies: readonly unknown[]) => void>();
   #sources: ReportSources | undefined;
   #asked = 0;
+  #onStop: (how: 'leave' | 'hurry') => void = () => {};
+  /** Asked for before anybody heard it. */
+  #earlyStop: 'leave' | 'hurry' | undefined;
 
   constructor(parent: ParentChannel, clock: Pick<Clock, 'schedule'>) {
     this.#parent = parent;
@@ -39,7 +42,17 @@ export class WorkerLink {
     parent.on('message', (message) => {
       if (message.kind === 'report') void this.#report(message);
       else if (message.kind === 'answer') this.#waiting.get(message.number)?.(message.bodies);
+      else if (message.kind === 'leave' || message.kind === 'hurry') {
+        this.#earlyStop = message.kind;
+        this.#onStop(message.kind);
+      }
     });
+  }
+
+  /** Calls `stop` when the parent asks this worker to leave, and when it asks it to hurry; at once where it has already. */
+  onStop(stop: (how: 'leave' | 'hurry') => void): void {
+    this.#onStop = stop;
+    if (this.#earlyStop !== undefined) stop(this.#earlyStop);
   }
 
   /** The worker accepts connections. */

@@ -9,8 +9,14 @@ export interface WorkerReports {
 
 export type ReportKind = keyof WorkerReports;
 
-/** Between `replyx serve --workers` and its workers, over IPC. `ask` and `answer` carry the asking worker's number, `report` its own. */
+/**
+ * Between `replyx serve --workers` and its workers, over IPC. `ask` and `answer` carry the asking worker's number, `report` its own.
+ * `leave` and `hurry` stand for the first and the second signal: a service manager that signals every process of a service must not
+ * hurry the workers by that.
+ */
 export type WorkerMessage =
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'hurry' }
   | { readonly kind: 'up' }
   | { readonly kind: 'ask'; readonly number: number; readonly what: ReportKind }
   | { readonly kind: 'report'; readonly number: number; readonly what: ReportKind }

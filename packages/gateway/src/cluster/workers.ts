@@ -6,12 +6,18 @@ import { CommandFailure } from '../commands/command.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import type { Logger } from '../observability/logger.js';
 import { type Running, Supervised } from './supervised.js';
-import { REPORT_DEADLINE_MS, type WorkerMessage } from './worker-messages.js';
+import { REPORT_DEADLINE_MS, type ReportKind, type WorkerMessage, type WorkerReports } from './worker-messages.js';
+import { WorkerTotals } from './worker-totals.js';
 
 const BIN = fileURLToPath(new URL('../../bin/replyx.js', import.meta.url));
 
 /** A worker that has ended in order was asked to leave: it is not started again. */
 const IN_ORDER = 'code 0';
+/** Over two minutes of growing delays: what fails for so long is not over by itself, and whoever runs this process is to know. */
+const RESTARTS = 10;
+/** How often each worker has to show that it is not stuck, and how long it may take at least. */
+const LOOK_MS = 5_000;
+const LEAST_SILENCE_MS = 10_000;
 
 interface WorkersParts {
   readonly count: number;
@@ -45,13 +51,17 @@ export class Workers {
   readonly #parts: WorkersParts;
   readonly #workers: Supervised<Running>[] = [];
   readonly #live = new Set<ChildProcess>();
+  /** Those that accept connections, with when each was last heard. */
+  readonly #up = new Map<ChildProcess, number>();
+  readonly #totals = new WorkerTotals<ChildProcess>();
   /** Reports that are being gathered, by their number. */
   readonly #gathering = new Map<number, (from: ChildProcess, body: unknown) => void>();
   #gathered = 0;
+  #cancelLook = (): void => {};
   #isStopping = false;
   #hasFailed = false;
   #resolveEnded: (inOrder: boolean) => void = () => {};
-  /** Resolves when no worker is left and none is to be started, with whether all ended in order. */
+  /** Resolves when no worker is left and none is to be started, or one is given up; with whether all ended in order. */
   readonly ended = new Promise<boolean>((resolve) => {
     this.#resolveEnded = resolve;
   });
@@ -76,6 +86,13 @@ export class Workers {
           clock,
           onLog: (line) => logger.error({ worker: name, line }, 'worker_ended'),
           restarts: (how) => !this.#isStopping && how !== IN_ORDER,
+          onGivenUp: {
+            after: RESTARTS,
+            call: () => {
+              this.#hasFailed = true;
+              this.#resolveEnded(false);
+            },
+          },
         }),
       );
     }
@@ -87,15 +104,44 @@ export class Workers {
       await this.stop();
       throw error;
     }
+    this.#look();
     return { port, internalPort };
   }
 
   /** Drains every worker; called again, it hurries them. Resolves when all have ended. */
   async stop(): Promise<void> {
+    const kind = this.#isStopping ? 'hurry' : 'leave';
     this.#isStopping = true;
-    for (const child of this.#live) child.kill('SIGTERM');
+    this.#cancelLook();
+    for (const child of this.#live) {
+      if (this.#up.has(child) && child.connected) child.send({ kind } satisfies WorkerMessage);
+      else child.kill('SIGTERM');
+    }
     await Promise.all(this.#workers.map((worker) => worker.stop()));
     this.#noteEnd();
+  }
+
+  /** Ends what has not left in time. */
+  kill(): void {
+    this.#hasFailed = true;
+    for (const child of this.#live) child.kill('SIGKILL');
+  }
+
+  /** The kernel gives one that is stuck its share of the connections all the same: it is ended, and started again. */
+  #look(): void {
+    const { clock, config, logger } = this.#parts;
+    const silenceMs = Math.max(LEAST_SILENCE_MS, 2 * config.node.ttlMs);
+    for (const [child, heardMs] of this.#up) {
+      if (clock.monotonicMs() - heardMs > silenceMs) {
+        logger.error({ pid: child.pid }, 'worker_stuck');
+        child.kill('SIGKILL');
+      } else this.#askOne(child, 0, 'readiness');
+    }
+    this.#cancelLook = clock.schedule(LOOK_MS, () => this.#look());
+  }
+
+  #askOne(child: ChildProcess, number: number, what: ReportKind): void {
+    if (child.connected) child.send({ kind: 'report', number, what } satisfies WorkerMessage);
   }
 
   #launch(name: string, env: Readonly<Record<string, string>>): Promise<Running> {
@@ -119,12 +165,15 @@ export class Workers {
       });
       void ended.then((how) => {
         this.#live.delete(child);
+        this.#up.delete(child);
+        this.#totals.end(child);
         if (this.#isStopping && how !== IN_ORDER && how !== 'SIGTERM') this.#hasFailed = true;
         reject(new CommandFailure(words.trim().replace(/^replyx: /, '') || `worker ${name} ended with ${how}`));
         // After its supervisor has heard of it.
         setImmediate(() => this.#noteEnd());
       });
       child.on('message', (message: WorkerMessage) => {
+        this.#up.set(child, this.#parts.clock.monotonicMs());
         if (message.kind !== 'up') {
           this.#onMessage(child, message);
           return;
@@ -148,25 +197,29 @@ export class Workers {
     else if (message.kind === 'ask') this.#gather(from, message);
   }
 
-  /** Asks every worker, and answers with what came in time. */
+  /**
+   * Asks every worker that accepts connections, and answers for all. One that is being started is not asked: nobody is sent to it. One
+   * that does not answer in time is not ready, since the kernel sends connections to it.
+   */
   #gather(asker: ChildProcess, { number, what }: Extract<WorkerMessage, { kind: 'ask' }>): void {
     const gathered = ++this.#gathered;
     const bodies: unknown[] = [];
-    const missing = new Set(this.#live);
+    const missing = new Set(this.#up.keys());
     const answer = (): void => {
       cancel();
       this.#gathering.delete(gathered);
+      if (what === 'readiness' && missing.size > 0) bodies.push(['worker_silent']);
+      if (what === 'metrics')
+        bodies.push(...this.#totals.besides((child) => this.#up.has(child) && !missing.has(child)));
       if (asker.connected) asker.send({ kind: 'answer', number, bodies } satisfies WorkerMessage);
     };
     const cancel = this.#parts.clock.schedule(REPORT_DEADLINE_MS, answer);
     this.#gathering.set(gathered, (from, body) => {
       if (!missing.delete(from)) return;
+      if (what === 'metrics') this.#totals.note(from, body as WorkerReports['metrics']);
       bodies.push(body);
       if (missing.size === 0) answer();
     });
-    for (const child of this.#live) {
-      if (child.connected) child.send({ kind: 'report', number: gathered, what } satisfies WorkerMessage);
-      else missing.delete(child);
-    }
+    for (const child of missing) this.#askOne(child, gathered, what);
   }
 }

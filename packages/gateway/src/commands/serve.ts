@@ -78,8 +78,8 @@ export const startConfigured = async (
   }
 };
 
-/** Resolves when the process is asked to stop: by a signal, or by the end of a parent that holds its IPC channel. */
-const stopRequested = (again: () => void): Promise<string> =>
+/** Resolves when the process is asked to stop: by a signal, by the parent of a worker, or by the end of one that holds its IPC channel. */
+const stopRequested = (again: () => void, link?: WorkerLink): Promise<string> =>
   new Promise((resolve) => {
     let asked = false;
     const ask = (why: string) => {
@@ -87,6 +87,9 @@ const stopRequested = (again: () => void): Promise<string> =>
       asked = true;
       resolve(why);
     };
+    link?.onStop((how) => {
+      if (how === 'hurry' || !asked) ask('parent');
+    });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ask(signal));
     process.on('disconnect', () => ask('parent_gone'));
   });
@@ -110,9 +113,17 @@ const runWorkers = async (count: number, { config, generated }: Read, io: Comman
   const stopping = stopRequested(() => void workers.stop());
   const started = await workers.start();
   logger.info({ port: started.port, internal_port: started.internalPort, workers: count }, 'workers_listening');
-  const reason = await Promise.race([stopping, workers.ended.then(() => 'asked')]);
+  const reason = await Promise.race([
+    stopping,
+    workers.ended.then((isInOrder) => (isInOrder ? 'asked' : 'worker_given_up')),
+  ]);
   logger.info({ reason }, 'workers_draining');
+  const deadline = setTimeout(() => {
+    logger.error('drain_deadline_missed');
+    workers.kill();
+  }, config.drain.graceMs);
   await workers.stop();
+  clearTimeout(deadline);
   const isInOrder = await workers.ended;
   logger.info('workers_stopped');
   return isInOrder ? 0 : 1;
@@ -129,7 +140,7 @@ export const run = async (args: readonly string[], io: CommandIo): Promise<numbe
     values.worker === true && process.connected ? new WorkerLink(process as ParentChannel, io.clock) : undefined;
   const node = await startConfigured(config, io, logger, link);
   // Before anybody hears that it listens: a signal that comes at once is to drain, too.
-  const stopping = stopRequested(() => node.hurry());
+  const stopping = stopRequested(() => node.hurry(), link);
   logger.info({ port: node.port, internal_port: node.internalPort, host: config.listen.public.host }, 'listening');
   const reason = await Promise.race([stopping, node.drainAsked.then(() => 'asked')]);
   logger.info({ reason }, 'draining');

@@ -71,6 +71,11 @@ export const METRICS = {
     labels: 'action, result',
     help: 'Handoffs asked for at this node; a conflict is a second operator, or one who was late.',
   },
+  replyx_handoff_wait_seconds: {
+    kind: 'histogram',
+    labels: '',
+    help: 'How long dialogs that asked for an operator waited until one took them at this node.',
+  },
   replyx_stream_steps_total: {
     kind: 'counter',
     labels: 'action, result',

@@ -19,6 +19,7 @@ export interface Metrics {
   limited(limit: string, dryRun: boolean): void;
   /** `result`: `ok`, or the code of the refusal. */
   streamStep(action: string, result: string): void;
+  taken(waitedSeconds: number): void;
   banned(): void;
   spared(why: string): void;
   duration(kind: ConnectionKind, seconds: number): void;
@@ -30,6 +31,7 @@ export interface Metrics {
   revokedConnections(count: number): void;
 }
 
+const WAIT_BUCKETS_SECONDS = [1, 5, 15, 30, 60, 120, 300, 900, 3_600];
 const DURATION_BUCKETS_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
 
 const SAMPLED_LAGS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
@@ -160,6 +162,7 @@ export const createMetrics = (sources: MetricSources): Metrics => {
   const http = new Counter({ ...of('replyx_http_requests_total'), labelNames: ['route', 'status'] });
   const limited = new Counter({ ...of('replyx_limited_total'), labelNames: ['limit', 'mode'] });
   const streamSteps = new Counter({ ...of('replyx_stream_steps_total'), labelNames: ['action', 'result'] });
+  const waits = new Histogram({ ...of('replyx_handoff_wait_seconds'), buckets: WAIT_BUCKETS_SECONDS });
   const bans = new Counter(of('replyx_bans_total'));
   const spared = new Counter({ ...of('replyx_bans_spared_total'), labelNames: ['why'] });
   const cors = new Counter({ ...of('widget_cors_requests_total'), labelNames: ['endpoint', 'origin', 'status'] });
@@ -172,6 +175,7 @@ export const createMetrics = (sources: MetricSources): Metrics => {
     closed: (code) => closes.inc({ code: known.has(code) ? String(code) : 'other' }),
     limited: (limit, dryRun) => limited.inc({ limit, mode: dryRun ? 'dry_run' : 'enforced' }),
     streamStep: (action, result) => streamSteps.inc({ action, result }),
+    taken: (waitedSeconds) => waits.observe(waitedSeconds),
     banned: () => bans.inc(),
     spared: (why) => spared.inc({ why }),
     duration: (kind, seconds) => durations.observe({ kind }, seconds),

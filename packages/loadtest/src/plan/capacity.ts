@@ -84,13 +84,16 @@ const nodeCpu = (demand: Demand, costs: UnitCosts, nodes: number, holders: numbe
   deliveries: demand.rate * demand.perDialog * costs.node_delivery * MICRO,
   connects: demand.connectsPerSecond * costs.node_connect * MICRO,
   refusals: demand.refusalsPerSecond * costs.node_refusal * MICRO,
-  heartbeats: (demand.connections * costs.node_idle_hour * MICRO) / 3_600,
+  'idle connections': (demand.connections * costs.node_idle_hour * MICRO) / 3_600,
 });
 
-const redisCpu = (demand: Demand, costs: UnitCosts, holders: number): Record<string, number> => ({
+const redisCpu = (demand: Demand, costs: UnitCosts, nodes: number, holders: number): Record<string, number> => ({
+  'the nodes themselves': nodes * costs.redis_node * MICRO,
   appending: demand.rate * costs.redis_publish * MICRO,
   'fan-out': demand.rate * holders * costs.redis_fanout * MICRO,
   connects: demand.connectsPerSecond * costs.redis_connect * MICRO,
+  refusals: demand.refusalsPerSecond * costs.redis_refusal * MICRO,
+  'checks of positions': (demand.connections * costs.redis_idle_hour * MICRO) / 3_600,
 });
 
 const redisMemory = (demand: Demand, costs: UnitCosts, holders: number): Record<string, number> => {
@@ -136,7 +139,7 @@ export const plan = (demand: Demand, means: Means, costs: UnitCosts): Capacity =
   const nodes = carrying + means.spareNodes;
   const { holders, cpu } = nodeParts(nodes);
 
-  const onRedis = { cpu: redisCpu(demand, costs, holders), memory: redisMemory(demand, costs, holders) };
+  const onRedis = { cpu: redisCpu(demand, costs, nodes, holders), memory: redisMemory(demand, costs, holders) };
   const shards = Math.max(
     atLeastOne(sum(onRedis.cpu) / means.redisCpu),
     atLeastOne(sum(onRedis.memory) / means.redisMemoryBytes),

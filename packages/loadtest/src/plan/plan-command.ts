@@ -97,8 +97,8 @@ export const planText = (capacity: Capacity, { spareNodes }: Means): string => {
 
 const costsText = (costs: UnitCosts, given: readonly string[]): string =>
   `${Object.entries(UNIT_COSTS)
-    .map(([name, { unit, says, how, source }]) => {
-      const from = given.includes(name) ? 'given by --costs' : `${source}: ${how}`;
+    .map(([name, { unit, says, how }]) => {
+      const from = given.includes(name) ? 'given by --costs' : `measured: ${how}`;
       return `  ${name.padEnd(20)}${formatNumber(costs[name as keyof UnitCosts], 1).padStart(12)} ${unit.padEnd(6)} ${says} (${from})`;
     })
     .join('\n')}\n`;

@@ -1,126 +1,129 @@
+import { MEASURED } from './measured-costs.js';
+
 /** A cost of one thing, and where the number comes from. */
 export interface UnitCost {
   readonly value: number;
   readonly unit: 'us' | 'bytes';
   readonly says: string;
-  /** `measured`: by the command that stands beside it, on the machine that the README names; `given`: by --costs. */
-  readonly source: 'measured' | 'given';
+  /** How it was measured. */
   readonly how: string;
 }
 
-const measured = (value: number, unit: UnitCost['unit'], says: string, how: string): UnitCost => ({
-  value,
+const cost = (name: keyof typeof MEASURED.costs, unit: UnitCost['unit'], says: string, how: string): UnitCost => ({
+  value: MEASURED.costs[name],
   unit,
   says,
-  source: 'measured',
   how,
 });
 
-const MESSAGES = 'dialogs --dialogs 200 --rate 1500 --duration 12s';
+const MESSAGES = '1,500 messages/s of 200 bytes in 200 dialogs';
 
 /**
- * All that the calculator knows of what things cost: medians of a shared machine with two slow cores (Xeon, Node 20.20), one
- * redis-server beside the nodes, every check and limit on. CPU is of one core, user and system time. A message costs less the busier
- * a node is, because what arrives together is handled together: these are of a node that is a fifth busy.
+ * All that the calculator knows of what things cost: measured by `npm run bench:capacity`, one redis-server beside the nodes, every check and
+ * limit on, what is used anyway taken off. CPU is of one core, user and system time. A message costs less the busier a node is, because
+ * what arrives together is handled together.
  */
 export const UNIT_COSTS = {
-  node_publish: measured(
-    41,
+  node_publish: cost(
+    'node_publish',
     'us',
     'node CPU to take, check and append a message, and acknowledge it',
-    `${MESSAGES} --per-dialog 1, one node, less receiving and delivery`,
+    `${MESSAGES} held by 1, 2 and 3 nodes: the start of the line`,
   ),
-  node_receive: measured(
-    93,
+  node_receive: cost(
+    'node_receive',
     'us',
     'node CPU for a publication to arrive, for each node that holds the dialog',
-    `${MESSAGES} --per-dialog 2, two nodes, less one node with --per-dialog 1 and a delivery`,
+    'the same: the slope of the line, less a delivery',
   ),
-  node_delivery: measured(
-    6.7,
+  node_delivery: cost(
+    'node_delivery',
     'us',
     'node CPU to write a publication to one socket',
-    `${MESSAGES}, one node, --per-dialog 5 less --per-dialog 1`,
+    'the same on one node: five sockets of a dialog less one',
   ),
-  node_connect: measured(
-    1_770,
+  node_connect: cost(
+    'node_connect',
     'us',
     'node CPU to admit, register and join a connection, and to let it go',
-    'connects --rate 200 --duration 14s, two nodes',
+    '3,000 connections, 50 at a time, that come and go',
   ),
-  node_recovery: measured(
-    2_160,
+  node_recovery: cost(
+    'node_recovery',
     'us',
     'node CPU for a client that comes back and recovers 10 messages, those included',
-    'storm --connections 2000 --spread 8s, two nodes',
+    '1,500 clients of another node, 250 at a time',
   ),
-  node_refusal: measured(
-    580,
+  node_refusal: cost(
+    'node_refusal',
     'us',
     'node CPU to refuse an attempt with a bad token',
-    'flood --attempt-rate 500 --duration 10s, two nodes',
+    '3,000 attempts, 32 at a time, upgraded and closed',
   ),
-  node_idle_hour: measured(
-    3_500,
+  node_idle_hour: cost(
+    'node_idle_hour',
     'us',
-    'node CPU for an idle connection and hour: heartbeats',
-    'idle --duration 60s, one node, --connections 4000 less --connections 10',
+    'node CPU for an idle connection and hour: pings, checks of positions',
+    '2,000, 6,000 and 10,000 idle connections for 50 s each: the slope of the line',
   ),
-  node_itself: measured(9_800, 'us', 'CPU of a node without work, a second', 'idle --connections 10 --duration 60s'),
-  node_connection: measured(
-    6_350,
+  node_itself: cost('node_itself', 'us', 'CPU of a node without work, a second', 'the start of the same line'),
+  node_connection: cost(
+    'node_connection',
     'bytes',
     'node memory for a connection in its own dialog',
-    'idle --connections 4000, one node',
+    'resident at 2,000, 6,000 and 10,000 idle connections: the slope of the line',
   ),
-  node_base: measured(125_000_000, 'bytes', 'node memory before its connections', 'idle --connections 4000, one node'),
-  redis_publish: measured(
-    62,
+  node_base: cost('node_base', 'bytes', 'node memory before its connections', 'the start of the same line'),
+  redis_publish: cost(
+    'redis_publish',
     'us',
     'Redis CPU to append a message',
-    `${MESSAGES} --per-dialog 1, one node, less a node's fan-out`,
+    `${MESSAGES} held by 1, 2 and 3 nodes: the start of the line`,
   ),
-  redis_fanout: measured(
-    13,
+  redis_fanout: cost(
+    'redis_fanout',
     'us',
     'Redis CPU to hand a publication to one node',
-    `${MESSAGES}, two nodes with --per-dialog 2 less one with 1`,
+    'the same: the slope of the line',
   ),
-  redis_connect: measured(
-    375,
+  redis_connect: cost('redis_connect', 'us', 'Redis CPU for a connection to come and go', 'as node_connect'),
+  redis_refusal: cost('redis_refusal', 'us', 'Redis CPU to count an attempt with a bad token', 'as node_refusal'),
+  redis_idle_hour: cost(
+    'redis_idle_hour',
     'us',
-    'Redis CPU for a connection to come and go',
-    'connects --rate 200, 14 s less 4 s, two nodes',
+    'Redis CPU for an idle connection and hour: checks of positions',
+    'as node_idle_hour',
   ),
-  redis_message: measured(
-    292,
+  redis_node: cost('redis_node', 'us', 'Redis CPU for a node without work, a second', 'as node_itself'),
+  redis_message: cost(
+    'redis_message',
     'bytes',
     'Redis memory for a kept message, beside its text',
-    'dialogs --rate 1000 --duration 20s --keep: MEMORY USAGE of the logs',
+    'MEMORY USAGE of the logs of 100 dialogs with 100 messages',
   ),
-  redis_idempotency: measured(
-    200,
+  redis_idempotency: cost(
+    'redis_idempotency',
     'bytes',
     'Redis memory for an idempotency key',
-    'the same run: MEMORY USAGE of the keys',
+    'MEMORY USAGE of those of the same messages',
   ),
-  redis_dialog: measured(
-    500,
+  redis_dialog: cost(
+    'redis_dialog',
     'bytes',
-    'Redis memory for a kept dialog: record, meta, an empty log',
-    'used_memory over 5,000 new dialogs, and MEMORY USAGE',
+    'Redis memory for a kept dialog in which nobody has written',
+    'used_memory with 3,000 dialogs that everybody has left, less without',
   ),
-  redis_connection: measured(
-    1_150,
+  redis_connection: cost(
+    'redis_connection',
     'bytes',
     'Redis memory for a registered connection, its address and user included',
-    'used_memory under idle --connections 2000, less dialogs and subscriptions',
+    'used_memory with 3,000 connections less without, less subscriptions',
   ),
-  redis_subscription: measured(
-    210,
+  redis_subscription: cost(
+    'redis_subscription',
     'bytes',
     'Redis memory for a subscribed track of one node',
-    'used_memory a channel',
+    'used_memory of 20,000 channels with names as long',
   ),
 } as const satisfies Record<string, UnitCost>;
 
@@ -129,6 +132,15 @@ export type UnitCosts = Readonly<Record<UnitCostName, number>>;
 
 export const measuredCosts = (): UnitCosts =>
   Object.fromEntries(Object.entries(UNIT_COSTS).map(([name, { value }]) => [name, value])) as UnitCosts;
+
+/** A message at some nodes that hold its dialog, by the costs, in microseconds. */
+export const messageCost = (
+  costs: UnitCosts,
+  { nodes, sockets }: { readonly nodes: number; readonly sockets: number },
+): { readonly node: number; readonly redis: number } => ({
+  node: costs.node_publish + nodes * costs.node_receive + sockets * costs.node_delivery,
+  redis: costs.redis_publish + nodes * costs.redis_fanout,
+});
 
 /** The measured costs with those of a JSON object in their place. Undefined and the reason where it is not one. */
 export const withCosts = (

@@ -5,7 +5,8 @@
 --   operators and as visitors see it, as JSON, 8 reason as JSON or '', 9 least new fence or 0 for the time, 10 '1' where the
 --   directory must know the dialog, 11 lifetime of ids (ms), 12 most ids, 13 lifetime of a meta key that is made here (ms),
 --   14 assistant whose inbox is told or '', 15 the inbox's bound, 16 dialog
--- Result {'done' | 'duplicate', then the six values of lib/handoff}, {'conflict' | 'closed' | 'not_found'}
+-- Result {'done' | 'duplicate', then the six values of lib/handoff, then where a request was taken how long it had waited (ms)},
+--   {'conflict' | 'closed' | 'not_found'}
 -- @include time
 -- @include present
 -- @include fence
@@ -15,7 +16,7 @@
 
 local meta, ids, writers = KEYS[1], KEYS[8], KEYS[9]
 local action, user = ARGV[2], ARGV[4]
-local m = redis.call('HMGET', meta, 't', 'c', 'f', 'h', 'hl', 'hv', 'hm', 'hr', 'a')
+local m = redis.call('HMGET', meta, 't', 'c', 'f', 'h', 'hl', 'hv', 'hm', 'hr', 'a', 'hw')
 local state, life = m[4] or 'none', m[5] or ''
 if ARGV[10] == '1' and not m[1] then
   return { 'not_found' }
@@ -52,6 +53,7 @@ if not after then
 end
 
 local now = nowMs()
+local waited = action == 'take' and state == 'requested' and m[10] and math.max(0, now - tonumber(m[10]))
 if after ~= state then
   local new = redis.call('EXISTS', meta) == 0
   local operator, reason = m[7], m[8]
@@ -79,6 +81,9 @@ if after ~= state then
   end
   local version = (tonumber(m[6]) or 0) + 1
   redis.call('HSET', meta, 'h', after, 'hl', life, 'hv', version)
+  if action == 'request' then
+    redis.call('HSET', meta, 'hw', now)
+  end
   if operator then
     redis.call('HSET', meta, 'hm', operator)
   else
@@ -113,4 +118,8 @@ end
 redis.call('LPUSH', ids, mine)
 redis.call('LTRIM', ids, 0, tonumber(ARGV[12]) - 1)
 redis.call('PEXPIRE', ids, ARGV[11])
-return answer('done')
+local done = answer('done')
+if waited then
+  done[#done + 1] = tostring(waited)
+end
+return done

@@ -138,6 +138,23 @@ export const describeHandoffsContract = (name: string, makeWorld: MakeWorld): vo
       }
     });
 
+    test('says how long the request had waited that is taken, from when it was first asked for, and only then', async () => {
+      const waitOf = (result: HandoffResult) => ('waitedMs' in result ? result.waitedMs : undefined);
+      const startedMs = await world.nowMs();
+      expect(waitOf(await act(['visitor', 'request']))).toBeUndefined();
+      await world.pass(60);
+      // Asked for already: it has waited since the first time.
+      expect(waitOf(await act(['backend', 'request']))).toBeUndefined();
+      const taken = { id: freshId('h') };
+      const waitedMs = waitOf(await act(['anna', 'take'], taken, b));
+      expect(waitedMs).toBeGreaterThanOrEqual(60);
+      expect(waitedMs).toBeLessThanOrEqual((await world.nowMs()) - startedMs);
+      expect(waitOf(await act(['anna', 'take'], taken, b))).toBeUndefined();
+      expect(waitOf(await act(['anna', 'take']))).toBeUndefined();
+      await act(['anna', 'release']);
+      expect(waitOf(await act(['boris', 'take']))).toBeUndefined();
+    });
+
     test('tells everybody, and of an operator each what it may know', async () => {
       await act(['visitor', 'request'], { reason: 'angry "customer"' });
       await act(['anna', 'take']);

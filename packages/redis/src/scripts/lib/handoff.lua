@@ -1,4 +1,4 @@
--- The handoff in meta: `h` state, `hv` version, `hr` reason as JSON, `hl` name of this life of the handoff, `hm` the operator in four
+-- The handoff in meta: `h` state, `hv` version, `hr` reason as JSON, `hl` name of this life of the handoff, `hw` when it was last asked for (ms), `hm` the operator in four
 -- lines: user, member as JSON, sender as operators see it, sender as visitors see it. None of them holds a line end.
 
 -- From the fields h, hv, hm, hr, f of meta six values: state, version, operator's member as JSON or '', '1' where visitors may know of

@@ -1,0 +1,42 @@
+// Written by npm run bench:capacity -- --write. Not by hand.
+export const MEASURED = {
+  machine: '2 × AMD EPYC, Node 20.20.2',
+  costs: {
+    node_publish: 29.7,
+    node_receive: 77.7,
+    node_delivery: 7.71,
+    redis_publish: 46.4,
+    redis_fanout: 19.2,
+    node_connect: 442,
+    redis_connect: 172,
+    node_refusal: 132,
+    redis_refusal: 35.8,
+    node_recovery: 507,
+    node_itself: 18700,
+    redis_node: 5330,
+    node_idle_hour: 261,
+    redis_idle_hour: 1030,
+    node_connection: 7570,
+    node_base: 84200000,
+    redis_dialog: 232,
+    redis_message: 266,
+    redis_idempotency: 166,
+    redis_subscription: 233,
+    redis_connection: 1600,
+  },
+  messages: [
+    { nodes: 1, sockets: 1, server: 117, redis: 65, commands: 11.1 },
+    { nodes: 2, sockets: 2, server: 197, redis: 85.8, commands: 11.3 },
+    { nodes: 3, sockets: 3, server: 287, redis: 103, commands: 11.3 },
+    { nodes: 1, sockets: 5, server: 147, redis: 69.2, commands: 11.3 },
+  ],
+  idle: [
+    { connections: 2000, server: -4800, redis: 3360, commands: 192, memory: 99400000 },
+    { connections: 10000, server: 261, redis: 1030, commands: 148, memory: 160000000 },
+  ],
+  written: { messages: 100, bytes: 46900 },
+  loads: [
+    { nodes: 2, sockets: 2, dialogs: 500, rate: 750, nodeCores: 0.211, redisCores: 0.085 },
+    { nodes: 3, sockets: 6, dialogs: 1000, rate: 1500, nodeCores: 0.459, redisCores: 0.161 },
+  ],
+} as const;
