@@ -11,6 +11,10 @@ export interface ServerIdentity {
   readonly durable: boolean;
   /** It was a replica before it was a master, so its data may lack the tail of its former master's. */
   readonly promoted: boolean;
+  /** By what rule it drops keys when its memory is full; undefined where it refuses writes instead, or has no bound. */
+  readonly evictsBy: string | undefined;
+  /** Keys that it has dropped so. */
+  readonly evictedKeys: number;
 }
 
 /** The fields of a reply of INFO. */
@@ -63,19 +67,24 @@ const isDurable = async (client: Redis): Promise<boolean> => {
 
 /** Throws `BackplaneUnsupported` for a server that is too old. */
 export const identify = async (client: Redis): Promise<ServerIdentity> => {
+  // Those of an old server do not take several sections, and it is to be told that it is old.
   const server = infoFields(String(await client.call('INFO', 'server')));
   const tooOld = versionProblem(server);
   if (tooOld !== undefined) throw new BackplaneUnsupported(tooOld);
-  const replication = infoFields(String(await client.call('INFO', 'replication')));
-  const second = replication.get('master_replid2') ?? '';
+  const state = infoFields(String(await client.call('INFO', 'replication', 'memory', 'stats')));
+  const policy = state.get('maxmemory_policy') ?? 'noeviction';
+  const isBounded = Number(state.get('maxmemory') ?? 0) > 0;
+  const second = state.get('master_replid2') ?? '';
   return {
     // The replication id is part of it: a master that was demoted and promoted again keeps its run id.
     identity: createHash('sha1')
-      .update(`${server.get('run_id')} ${replication.get('master_replid')}`)
+      .update(`${server.get('run_id')} ${state.get('master_replid')}`)
       .digest('base64url')
       .slice(0, 16),
-    master: replication.get('role') === 'master',
+    master: state.get('role') === 'master',
     durable: await isDurable(client),
     promoted: /[1-9a-f]/.test(second),
+    evictsBy: isBounded && policy !== 'noeviction' ? policy : undefined,
+    evictedKeys: Number(state.get('evicted_keys') ?? 0),
   };
 };

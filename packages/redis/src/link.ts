@@ -39,6 +39,8 @@ interface Opened {
   readonly identity: string;
   readonly durable: boolean;
   readonly lineage: Lineage;
+  readonly evictsBy: string | undefined;
+  readonly evictedKeys: number;
 }
 
 /** So many commands in a row without an answer: the connection is dead without knowing it. */
@@ -154,8 +156,22 @@ export class Link {
     if (opened === undefined || !this.ready) return;
     const server = await this.#guard(() => identify(this.#client));
     if (this.#opened !== opened) return;
-    if (server.identity !== opened.identity || !server.master) this.#reopen();
-    else if (!server.durable && opened.durable) this.#opened = { ...opened, durable: false };
+    if (server.identity !== opened.identity || !server.master) {
+      this.#reopen();
+      return;
+    }
+    this.#noteEviction(server, opened);
+    const { evictsBy, evictedKeys } = server;
+    this.#opened = { ...opened, durable: opened.durable && server.durable, evictsBy, evictedKeys };
+  }
+
+  #noteEviction(now: ServerIdentity, before: Pick<Opened, 'evictsBy' | 'evictedKeys'> | undefined): void {
+    const { notice } = this.#settings;
+    const server = this.label;
+    if (now.evictsBy !== undefined && now.evictsBy !== before?.evictsBy)
+      notice('redis_may_evict', { server, policy: now.evictsBy });
+    const keys = now.evictedKeys - (before?.evictedKeys ?? now.evictedKeys);
+    if (keys > 0) notice('redis_evicted', { server, keys });
   }
 
   close(): void {
@@ -236,14 +252,15 @@ export class Link {
       const address = `${stream.remoteAddress}:${stream.remotePort}`;
       const lineage = await this.#register(this, server.identity, this.#predecessor(server, address));
       if (this.#closed || this.#client.stream !== stream) return;
-      const { identity, durable } = server;
-      this.#opened = { stream, address, identity, durable, lineage };
+      const { identity, durable, evictsBy, evictedKeys } = server;
+      this.#opened = { stream, address, identity, durable, lineage, evictsBy, evictedKeys };
       this.#last = this.#opened;
       this.#missedDeadlines = 0;
       this.#failing = false;
       this.#unsupported = undefined;
       this.#backoff.reset();
       this.#settings.notice('redis_ready', { server: this.label, lineage: lineage.name });
+      this.#noteEviction(server, undefined);
       this.#settle(undefined);
     } catch (error) {
       if (this.#closed || this.#client.stream !== stream) return;

@@ -6,6 +6,10 @@ export type NoticeEvent =
   | 'redis_lost'
   | 'redis_error'
   | 'redis_refused'
+  /** It drops keys by `policy` when its memory is full: what was promised is then lost in silence. */
+  | 'redis_may_evict'
+  /** It has dropped `keys` keys since the last look. */
+  | 'redis_evicted'
   | 'lineage'
   | 'subscriber_ready'
   | 'subscriber_lost'

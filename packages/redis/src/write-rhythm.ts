@@ -1,7 +1,10 @@
 import type { Clock } from '@replyx/core';
 
-/** Least time between two writes of commands. */
-export const WRITE_INTERVAL_MS = 2;
+/**
+ * Least time between two writes of commands. At 2,000 messages a second to a node this saves a third of what a message costs its
+ * nodes and Redis; twice the time saves a twentieth more.
+ */
+const WRITE_INTERVAL_MS = 1;
 
 interface Corkable {
   cork(): void;
@@ -9,13 +12,13 @@ interface Corkable {
 }
 
 /**
- * Commands of one connection leave together: at once after a quiet moment, else one write in `WRITE_INTERVAL_MS`. System calls and
- * wake-ups, here, in Redis and at every node that is told, are the dearest part of a command, and all of them are then paid once for
- * many.
+ * Commands of one connection leave together: at once after a quiet moment, else one write in an interval. System calls and wake-ups,
+ * here, in Redis and at every node that is told, are the dearest part of a command, and all of them are then paid once for many.
  */
 export class WriteRhythm {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
   readonly #soon: (work: () => void) => void;
+  readonly #intervalMs: number;
   #gathering: Corkable | undefined;
   #wroteMs = Number.NEGATIVE_INFINITY;
 
@@ -23,9 +26,11 @@ export class WriteRhythm {
   constructor(
     clock: Pick<Clock, 'monotonicMs' | 'schedule'>,
     soon: (work: () => void) => void = (work) => void setImmediate(work),
+    intervalMs = WRITE_INTERVAL_MS,
   ) {
     this.#clock = clock;
     this.#soon = soon;
+    this.#intervalMs = intervalMs;
   }
 
   /** A command is about to be written to `stream`. */
@@ -38,7 +43,7 @@ export class WriteRhythm {
       this.#wroteMs = this.#clock.monotonicMs();
       stream.uncork();
     };
-    const waitMs = this.#wroteMs + WRITE_INTERVAL_MS - this.#clock.monotonicMs();
+    const waitMs = this.#wroteMs + this.#intervalMs - this.#clock.monotonicMs();
     if (waitMs > 0) this.#clock.schedule(Math.ceil(waitMs), write);
     else this.#soon(write);
   }

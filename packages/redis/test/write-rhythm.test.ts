@@ -1,11 +1,13 @@
 import { fakeClock } from '@replyx/testkit';
 import { expect, test } from 'vitest';
-import { WRITE_INTERVAL_MS, WriteRhythm } from '../src/write-rhythm.js';
+import { WriteRhythm } from '../src/write-rhythm.js';
+
+const INTERVAL_MS = 2;
 
 const world = () => {
   const clock = fakeClock();
   const turnEnds: (() => void)[] = [];
-  const rhythm = new WriteRhythm(clock, (work) => void turnEnds.push(work));
+  const rhythm = new WriteRhythm(clock, (work) => void turnEnds.push(work), INTERVAL_MS);
   const writes: string[] = [];
   const makeStream = (name: string) => {
     let depth = 0;
@@ -29,13 +31,13 @@ const world = () => {
 test('after a quiet moment what one turn asks leaves at its end', async () => {
   const { clock, rhythm, writes, makeStream, endTurn } = world();
   const stream = makeStream('a');
-  for (const atMs of [0, WRITE_INTERVAL_MS, 10]) {
+  for (const atMs of [0, INTERVAL_MS, 10]) {
     await clock.advanceAsync(atMs - (writes.length === 0 ? 0 : Number(writes.at(-1)?.split(' ')[1])));
     rhythm.join(stream);
     rhythm.join(stream);
     endTurn();
   }
-  expect(writes).toEqual(['a 0', `a ${WRITE_INTERVAL_MS}`, 'a 10']);
+  expect(writes).toEqual(['a 0', `a ${INTERVAL_MS}`, 'a 10']);
 });
 
 test('what comes sooner leaves in one write when the interval is over', async () => {
@@ -49,9 +51,9 @@ test('what comes sooner leaves in one write when the interval is over', async ()
   endTurn();
   expect(writes).toEqual(['a 0']);
   await clock.advanceAsync(1);
-  expect(writes).toEqual(['a 0', `a ${WRITE_INTERVAL_MS}`]);
+  expect(writes).toEqual(['a 0', `a ${INTERVAL_MS}`]);
   rhythm.join(stream);
-  await clock.advanceAsync(WRITE_INTERVAL_MS);
+  await clock.advanceAsync(INTERVAL_MS);
   expect(writes).toEqual(['a 0', 'a 2', 'a 4']);
 });
 
@@ -63,7 +65,7 @@ test('a connection that was replaced meanwhile keeps neither itself nor the next
   rhythm.join(a);
   rhythm.join(b);
   rhythm.join(b);
-  await clock.advanceAsync(WRITE_INTERVAL_MS);
+  await clock.advanceAsync(INTERVAL_MS);
   endTurn();
   expect(writes.sort()).toEqual(['a 0', 'a 2', 'b 2']);
 });
