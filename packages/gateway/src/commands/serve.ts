@@ -82,16 +82,21 @@ export const startConfigured = async (
 const stopRequested = (again: () => void, link?: WorkerLink): Promise<string> =>
   new Promise((resolve) => {
     let asked = false;
-    const ask = (why: string) => {
-      if (asked) again();
+    let signalled = false;
+    const ask = (why: string, isAgain: boolean) => {
+      if (isAgain) again();
       asked = true;
       resolve(why);
     };
-    link?.onStop((how) => {
-      if (how === 'hurry' || !asked) ask('parent');
-    });
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ask(signal));
-    process.on('disconnect', () => ask('parent_gone'));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        ask(signal, signalled);
+        signalled = true;
+      });
+    }
+    // A worker's first signal and its parent's first word are of one cause, whichever comes first.
+    link?.onStop((how) => ask('parent', how === 'hurry'));
+    process.on('disconnect', () => ask('parent_gone', asked));
   });
 
 const workerCount = (text: string): number => {
