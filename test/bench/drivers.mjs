@@ -12,7 +12,7 @@ export const startDriver = (dialect) => {
   guardProcess(child);
   let answered = () => {};
   child.on('message', (answer) => answered(answer));
-  child.once('exit', () => answered({ error: 'it ended early' }));
+  child.once('exit', (code, signal) => answered({ error: `it ended early (${signal ?? `code ${code}`})` }));
   return {
     pid: child.pid,
     cpuSeconds: () => cpuSecondsOf(child.pid),
