@@ -52,6 +52,10 @@ interface CidrBan {
 /** Networks that are compared one by one. */
 const MAX_CIDRS = 1_000;
 
+/** Sources whose networks are kept found; a flood from few addresses then costs one look-up an attempt. */
+const MAX_FOUND = 4_096;
+const NONE: readonly Ban[] = [];
+
 /**
  * Bans by network: single addresses (IPv6: /64) by a look-up, wider networks one by one. Bounded: what is too much is not taken,
  * and counted. Expiry is the caller's, but for `match`, which finds nothing that is over.
@@ -62,6 +66,8 @@ export class BanList {
   private readonly most: number;
   private readonly exact = new Map<string, Ban>();
   private readonly cidrs = new Map<string, CidrBan>();
+  /** By source text: its bans, those that are over too. Emptied with every change. */
+  private readonly found = new Map<string, readonly Ban[]>();
 
   constructor(most: number) {
     this.most = most;
@@ -80,6 +86,7 @@ export class BanList {
     const list: ReadonlyMap<string, unknown> = isExact ? this.exact : this.cidrs;
     const key = isExact ? addressKeyOf(base) : ban.network;
     if (!list.has(key) && (this.size >= this.most || (!isExact && this.cidrs.size >= MAX_CIDRS))) return this.refuse();
+    this.found.clear();
     if (isExact) this.exact.set(key, ban);
     else this.cidrs.set(key, { ban, network });
     return true;
@@ -88,6 +95,7 @@ export class BanList {
   remove(ban: Ban): void {
     const network = parseNetwork(ban.network);
     if (network === undefined) return;
+    this.found.clear();
     const key = addressKeyOf(network[0]);
     if (this.exact.get(key)?.id === ban.id) this.exact.delete(key);
     if (this.cidrs.get(ban.network)?.ban.id === ban.id) this.cidrs.delete(ban.network);
@@ -96,15 +104,7 @@ export class BanList {
   /** `source`: bytes of a peer, an address as text, or the key of a `ClientAddress`. */
   match(source: string | Uint8Array, nowMs: number): Ban | undefined {
     if (this.size === 0) return undefined;
-    const text = typeof source === 'string' && source.endsWith('/64') ? source.slice(0, -3) : source;
-    const address = readAddress(text);
-    if (address === undefined) return undefined;
-    const exact = this.exact.get(addressKeyOf(address));
-    if (exact !== undefined && exact.expiresMs > nowMs) return exact;
-    for (const { ban, network } of this.cidrs.values()) {
-      const [base, bits] = network;
-      if (ban.expiresMs > nowMs && address.kind() === base.kind() && address.match(base as never, bits)) return ban;
-    }
+    for (const ban of this.bansOf(source)) if (ban.expiresMs > nowMs) return ban;
     return undefined;
   }
 
@@ -113,6 +113,30 @@ export class BanList {
     const exact = this.exact.get(addressKey);
     if (exact !== undefined && exact.expiresMs > nowMs) return exact;
     return this.cidrs.size === 0 ? undefined : this.match(addressKey, nowMs);
+  }
+
+  private bansOf(source: string | Uint8Array): readonly Ban[] {
+    if (typeof source !== 'string') return this.find(source);
+    const known = this.found.get(source);
+    if (known !== undefined) return known;
+    const bans = this.find(source.endsWith('/64') ? source.slice(0, -3) : source);
+    if (this.found.size >= MAX_FOUND) this.found.clear();
+    this.found.set(source, bans);
+    return bans;
+  }
+
+  /** The ban of the address itself first. */
+  private find(source: string | Uint8Array): readonly Ban[] {
+    const address = readAddress(source);
+    if (address === undefined) return NONE;
+    const bans: Ban[] = [];
+    const exact = this.exact.get(addressKeyOf(address));
+    if (exact !== undefined) bans.push(exact);
+    for (const { ban, network } of this.cidrs.values()) {
+      const [base, bits] = network;
+      if (address.kind() === base.kind() && address.match(base as never, bits)) bans.push(ban);
+    }
+    return bans.length === 0 ? NONE : bans;
   }
 
   private refuse(): false {

@@ -106,6 +106,36 @@ describe('BanList', () => {
     expect(list.match('10.1.1.1', NOW_MS)).toBeUndefined();
   });
 
+  it('knows of each change for a source that was asked for before', () => {
+    const list = listOf('192.0.2.0/24');
+    const found = () => ['10.1.1.1', '2001:db8:0:1::/64'].map((source) => list.match(source, NOW_MS)?.network);
+    expect(found()).toEqual([undefined, undefined]);
+    list.add(ban('10.0.0.0/8'));
+    list.add(ban('2001:db8::/32'));
+    expect(found()).toEqual(['10.0.0.0/8', '2001:db8::/32']);
+    list.add(ban('10.1.1.1'));
+    expect(found()).toEqual(['10.1.1.1', '2001:db8::/32']);
+    list.remove(ban('10.1.1.1'));
+    list.remove(ban('2001:db8::/32'));
+    expect(found()).toEqual(['10.0.0.0/8', undefined]);
+  });
+
+  it('finds the wider ban where the narrower one is over, for a source that both hold', () => {
+    const list = new BanList(10);
+    list.add(ban('10.1.1.1', NOW_MS + 1));
+    list.add(ban('10.0.0.0/8', NOW_MS + 5));
+    const found = [0, 1, 5].map((laterMs) => list.match('10.1.1.1', NOW_MS + laterMs)?.network);
+    expect(found).toEqual(['10.1.1.1', '10.0.0.0/8', undefined]);
+  });
+
+  it('finds bans of more sources than it keeps found', () => {
+    const list = listOf('10.0.0.0/8');
+    for (let i = 0; i < 9_000; i += 1) {
+      const source = `${10 + (i & 1)}.0.${(i >> 8) & 255}.${i & 255}`;
+      expect(list.match(source, NOW_MS)?.network).toBe((i & 1) === 0 ? '10.0.0.0/8' : undefined);
+    }
+  });
+
   it('is bounded, counts what it does not take, and takes one of a network that it has', () => {
     const list = new BanList(2);
     expect(['1.1.1.1', '2.2.2.2', '3.3.3.3', 'x'].map((network) => list.add(ban(network)))).toEqual([
