@@ -39,13 +39,21 @@ const setUp = (readers = [new Reader()]) => {
   const time = { nowMs: 0 };
   const drafts = new Drafts('d', { openStreams: () => loads.ask(undefined), monotonicMs: () => time.nowMs });
   const all = () => readers;
+  const arrive = (one: ReturnType<typeof delta>) => drafts.arrive(one, readers);
   return {
     drafts,
     loads,
     time,
     readers,
     reader: readers[0] as Reader,
-    arrive: (one: ReturnType<typeof delta>) => drafts.arrive(one, readers),
+    arrive,
+    /** A first piece comes, of a stream of which the store then knows nothing. */
+    miss: async () => {
+      arrive(delta(0, 'a'));
+      const done = drafts.refresh(all);
+      loads.next().answer([]);
+      await done;
+    },
     refresh: () => drafts.refresh(all),
     complete: () => drafts.complete(all),
     tick: () => drafts.tick(readers),
@@ -271,11 +279,8 @@ describe('a lost end', () => {
   });
 
   it('shows the answer to nobody who comes while it is not known whether it lives, and is told to none of them', async () => {
-    const { arrive, drafts, loads, reader, readers, refresh, tick, time } = setUp();
-    arrive(delta(0, 'a'));
-    const done = refresh();
-    loads.next().answer([]);
-    await done;
+    const { drafts, miss, reader, readers, tick, time } = setUp();
+    await miss();
     const late = new Reader();
     drafts.greet(late);
     readers.push(late);
@@ -286,11 +291,8 @@ describe('a lost end', () => {
   });
 
   it('of an answer that lives after all is no end: who came meanwhile is given it whole', async () => {
-    const { arrive, drafts, loads, readers, refresh } = setUp();
-    arrive(delta(0, 'a'));
-    const done = refresh();
-    loads.next().answer([]);
-    await done;
+    const { arrive, drafts, miss, readers } = setUp();
+    await miss();
     const late = new Reader();
     drafts.greet(late);
     readers.push(late);
@@ -299,11 +301,8 @@ describe('a lost end', () => {
   });
 
   it('that comes late after all is the one that is told', async () => {
-    const { arrive, loads, refresh, tick, time } = setUp();
-    arrive(delta(0, 'a'));
-    const done = refresh();
-    loads.next().answer([]);
-    await done;
+    const { arrive, miss, tick, time } = setUp();
+    await miss();
     expect(arrive(last(1))).toBe(true);
     time.nowMs += 10_000;
     expect(tick().ended).toEqual([]);

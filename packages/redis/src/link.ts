@@ -198,7 +198,7 @@ export class Link {
       // Scripts are loaded on every connection, so this is after a SCRIPT FLUSH. The arguments may name the lineage of the
       // process that was asked first: they are not for another.
       if (!isMissingScript(error) || this.#client.stream !== stream) throw this.#failed(stream, error);
-      return this.#guard(() => this.#client.callBuffer('EVAL', script.text, keys.length, ...keys, ...args));
+      return this.#guard(() => this.#client.callBuffer('EVAL', script.text, call.keyCount, ...keys, ...args));
     } finally {
       this.#callDeadlines.remove(call);
     }

@@ -13,12 +13,14 @@ const bulk = (argument: string): string => `$${Buffer.byteLength(argument)}\r\n$
 export class ScriptCall extends Command {
   isAnswered = false;
   dueMs = 0;
+  /** How many of its arguments are keys. */
+  readonly keyCount: number;
   readonly #text: string;
 
   constructor(script: Script, keys: readonly string[], args: readonly ScriptArgument[]) {
     super('EVALSHA', [], { replyEncoding: null });
-    const count = script.keys === 'any' ? keys.length : script.keys;
-    let text = `*${keys.length + args.length + 3}\r\n$7\r\nEVALSHA\r\n$40\r\n${script.sha}\r\n${bulk(String(count))}`;
+    this.keyCount = script.keys === 'any' ? keys.length : script.keys;
+    let text = `*${keys.length + args.length + 3}\r\n$7\r\nEVALSHA\r\n$40\r\n${script.sha}\r\n${bulk(String(this.keyCount))}`;
     for (const key of keys) text += bulk(key);
     for (const arg of args) text += bulk(typeof arg === 'string' ? arg : String(arg));
     this.#text = text;
