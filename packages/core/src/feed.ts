@@ -34,6 +34,11 @@ export interface FeedContext {
 /** `following`: subscribed, arrivals are held; the position is not known yet. */
 type FeedState = 'closed' | 'following' | 'live' | 'filling';
 
+/** A head that a caller reads for a feed, along with something else: which time of following it is for. */
+export interface HeadTicket {
+  readonly following: number;
+}
+
 const FILL_PAGE = 100;
 /** Offsets whose origins are remembered, to tell a repeated delivery from an offset that was handed out twice. */
 const REMEMBERED_ORIGINS = 32;
@@ -88,6 +93,8 @@ export class Feed {
   private refillAgain = false;
   private mintWanted = false;
   private readsIssued = 0;
+  private followings = 0;
+  private isHeadAwaited = false;
 
   constructor(dialogId: string, track: Track, context: FeedContext) {
     this.dialogId = dialogId;
@@ -119,6 +126,8 @@ export class Feed {
   follow(): Promise<void> {
     if (this.state === 'closed') {
       this.state = 'following';
+      this.followings += 1;
+      this.isHeadAwaited = false;
       this.refillAgain = false;
       this.mintWanted = false;
       this.followed = this.context.fanout.subscribe([this]).catch((error: unknown) => {
@@ -129,9 +138,24 @@ export class Feed {
     return this.followed ?? Promise.resolve();
   }
 
-  /** Resolves when the feed also knows its position. */
-  open(): Promise<void> {
+  /**
+   * For one who, once `follow` has resolved, reads the head with what is to be read anyway, and gives it to `open`. `undefined` where
+   * none is wanted: the feed knows more, or another caller is reading.
+   */
+  takeHeadTicket(): HeadTicket | undefined {
+    if (this.state !== 'following' || this.isHeadAwaited || this.known !== undefined) return undefined;
+    this.isHeadAwaited = true;
+    this.readsIssued += 1;
+    return { following: this.followings };
+  }
+
+  /** Resolves when the feed also knows its position, which is read where `brought` does not say it. */
+  open(brought?: { readonly ticket: HeadTicket; readonly head: Position }): Promise<void> {
     if (this.state === 'live' || this.state === 'filling') return Promise.resolve();
+    if (this.opened === undefined && this.state === 'following' && brought?.ticket.following === this.followings) {
+      this.begin(brought.head);
+      return Promise.resolve();
+    }
     this.opened ??= this.doOpen().finally(() => {
       this.opened = undefined;
     });
@@ -144,15 +168,19 @@ export class Feed {
       await this.follow();
       const head = await this.read({ limit: 0 });
       if (this.state !== 'following') throw new BackplaneUnavailable('the feed was closed while it opened');
-      this.enter(head);
-      this.state = 'live';
-      this.followed = undefined;
-      this.drainPending();
-      if (this.refillAgain) this.refill('behind');
+      this.begin(head);
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  private begin(head: Position): void {
+    this.enter(head);
+    this.state = 'live';
+    this.followed = undefined;
+    this.drainPending();
+    if (this.refillAgain) this.refill('behind');
   }
 
   close(): void {
@@ -277,7 +305,7 @@ export class Feed {
     return this.context.log.read({ dialogId: this.dialogId, track: this.track, known: this.known, ...part });
   }
 
-  private enter(head: ReadResult): void {
+  private enter(head: Position): void {
     this.current = { epoch: head.epoch, offset: head.offset };
     this.highest = head.offset;
     this.origins = undefined;

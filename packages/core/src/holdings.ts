@@ -49,7 +49,7 @@ export class Holdings {
     session.wasRegistered = true;
     try {
       const inbox = this.parts.inboxOf(session.identity);
-      const { claim, clientId, limit, atLimit } = request;
+      const { claim, clientId, limit, atLimit, heads } = request;
       return await this.parts.backplane.roster.register({
         dialogId,
         connectionId,
@@ -59,6 +59,7 @@ export class Holdings {
         limit,
         atLimit,
         inbox,
+        heads,
       });
     } finally {
       // The socket may have ended meanwhile, before there was anything to unregister.

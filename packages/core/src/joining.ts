@@ -1,6 +1,6 @@
-import type { ConnectedFrame } from '@replyx/protocol';
+import type { ConnectedFrame, Position } from '@replyx/protocol';
 import type { Clock } from './clock.js';
-import type { Feed } from './feed.js';
+import type { Feed, HeadTicket } from './feed.js';
 import { encodeFrame } from './frame-text.js';
 import type { Holdings, JoinPlaces } from './holdings.js';
 import { BackplaneUnavailable, type DialogClaim, type Log, type RegisterResult } from './ports.js';
@@ -43,6 +43,22 @@ export interface JoiningParts {
 
 type Registered = Extract<RegisterResult, { status: 'registered' }>;
 
+/** `heads`: for those feeds that have a ticket, in their order. */
+const openFeeds = (
+  feeds: readonly Feed[],
+  tickets: readonly (HeadTicket | undefined)[],
+  heads: readonly Position[],
+): Promise<unknown> => {
+  let at = 0;
+  return Promise.all(
+    feeds.map((feed, i) => {
+      const ticket = tickets[i];
+      const head = ticket === undefined ? undefined : heads[at++];
+      return feed.open(ticket !== undefined && head !== undefined ? { ticket, head } : undefined);
+    }),
+  );
+};
+
 /** How an admitted connection comes into its dialog: its places, its registration, what it missed, then live. */
 export class Joining {
   private readonly parts: JoiningParts;
@@ -60,11 +76,14 @@ export class Joining {
       // Follow first, then register: the roster's answer holds everybody whose coming was told before we listened.
       await Promise.all([this.takePlaces(session, places), ...feeds.map((feed) => feed.follow())]);
       if (session.isClosed) return;
+      // Feeds that have yet to learn where they stand are told by the roster's answer.
+      const tickets = feeds.map((feed) => feed.takeHeadTicket());
       const registered = await this.parts.holdings.register(session, {
         claim,
         clientId,
         limit: places?.dialogLimit,
         atLimit: places?.atLimit,
+        heads: feeds.flatMap(({ track }, i) => (tickets[i] === undefined ? [] : [track])),
       });
       if (session.isClosed) return;
       if (registered.status === 'registered' && registered.superseded.length > 0) {
@@ -72,7 +91,10 @@ export class Joining {
       }
       if (registered.status === 'not_found') session.close('NOT_FOUND');
       else if (registered.status === 'full') session.close('CONNECTION_LIMIT');
-      else await this.enter(session, feeds, registered, resume);
+      else {
+        const opened = openFeeds(feeds, tickets, registered.heads);
+        await this.enter(session, feeds, opened, registered, resume);
+      }
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
       session.close(error instanceof BackplaneUnavailable ? 'TRY_AGAIN_LATER' : 'INTERNAL_ERROR');
@@ -91,6 +113,7 @@ export class Joining {
   private async enter(
     session: Session,
     feeds: readonly Feed[],
+    opened: Promise<unknown>,
     registered: Registered,
     resume: ResumePoints,
   ): Promise<void> {
@@ -100,7 +123,7 @@ export class Joining {
     if (dialog !== undefined) dialog.handoffVersion = Math.max(dialog.handoffVersion, registered.handoff.version);
     // The channel was followed before: what is not open by the roster's answer, and not here either, has not begun.
     if (registered.openStreams === 0) dialog?.drafts.foundNothing();
-    await Promise.all([...feeds.map((feed) => feed.open()), dialog?.drafts.complete(() => dialog.sessions)]);
+    await Promise.all([opened, dialog?.drafts.complete(() => dialog.sessions)]);
     const plans = await this.planAll(feeds, resume);
     // No await from here to the attachment: the positions that `connected` names are those at which the feeds go on.
     if (session.isClosed || feeds.some((feed) => !feed.isOpen)) {

@@ -312,6 +312,8 @@ export interface RegisterRequest {
   readonly atLimit?: 'refuse' | 'replace' | undefined;
   /** Of a visitor whose assistant has an inbox: it is told when the visitor comes, and when the last connection goes. */
   readonly inbox?: InboxAddress | undefined;
+  /** Tracks of which this node knows nothing yet, and whose heads it wants; default none. */
+  readonly heads?: readonly Track[] | undefined;
 }
 
 export type RegisterResult =
@@ -330,6 +332,8 @@ export type RegisterResult =
       readonly handoff: StoredHandoff;
       /** Answers that are being written. */
       readonly openStreams: number;
+      /** Where the tracks that were asked for stand, in their order, as `Log.read` would say. */
+      readonly heads: readonly Position[];
     }
   /** Unknown, of another tenant or assistant, or owned by another visitor: a caller must not be told which. */
   | { readonly status: 'not_found' }

@@ -1,5 +1,6 @@
 import { seededRandom } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
+import type { HeadTicket } from '../src/feed.js';
 import { away, liveFeed, makeFeed, offsets, owedAck, Recorder, settle, TrackModel } from './fakes.js';
 
 describe('opening a feed', () => {
@@ -60,6 +61,71 @@ describe('opening a feed', () => {
     await expect(opened).rejects.toThrow('closed');
     expect(feed.isOpen).toBe(false);
     expect(feed.arrive(new TrackModel().publish())).toBe(false);
+  });
+
+  describe('with a head that is brought', () => {
+    const following = async () => {
+      const world = makeFeed();
+      const followed = world.feed.follow();
+      world.fanout.subscribes.next().answer();
+      await followed;
+      return world;
+    };
+    const brought = (ticket: HeadTicket | undefined, epoch: string, offset: number) => {
+      if (ticket === undefined) throw new Error('expected a ticket');
+      return { ticket, head: { epoch, offset } };
+    };
+
+    it('reads nothing', async () => {
+      const { feed, log } = await following();
+      await feed.open(brought(feed.takeHeadTicket(), 'e1', 3));
+      expect([log.reads.count, feed.position]).toEqual([0, { epoch: 'e1', offset: 3 }]);
+    });
+
+    it('delivers each once of what arrives while it is on its way', async () => {
+      const { feed, log } = await following();
+      const model = new TrackModel('e1', 5);
+      feed.arrive(model.publish());
+      const ticket = feed.takeHeadTicket();
+      // The head says 7: it was read between the second and the third.
+      for (let i = 0; i < 2; i += 1) feed.arrive(model.publish());
+      await feed.open(brought(ticket, 'e1', 7));
+      expect(feed.position.offset).toBe(7);
+      const subscriber = new Recorder(7);
+      feed.attach(subscriber);
+      log.reads.next().answer(model.read({ after: 7, limit: 100 }));
+      await feed.settled();
+      feed.arrive(model.publish());
+      expect(subscriber.got).toEqual(offsets('e1', 8, 9));
+    });
+
+    it('wants one only while it follows, knows nothing and nobody else reads it', async () => {
+      const { feed } = makeFeed();
+      expect(feed.takeHeadTicket()).toBeUndefined();
+      const { feed: other, log } = await following();
+      expect(other.takeHeadTicket()).toBeDefined();
+      expect(other.takeHeadTicket()).toBeUndefined();
+      const opened = other.open();
+      await settle();
+      log.reads.next().answer(new TrackModel('e1', 1).read({ limit: 0 }));
+      await opened;
+      expect(other.takeHeadTicket()).toBeUndefined();
+    });
+
+    it('does not believe one of an earlier time of following', async () => {
+      const { feed, fanout, log } = await following();
+      const ticket = feed.takeHeadTicket();
+      feed.close();
+      const followed = feed.follow();
+      fanout.subscribes.next().answer();
+      await followed;
+      // Published while the channel was not followed: nobody will tell.
+      const opened = feed.open(brought(ticket, 'e1', 3));
+      await settle();
+      log.reads.next().answer(new TrackModel('e1', 4).read({ limit: 0 }));
+      await opened;
+      expect(feed.position).toEqual({ epoch: 'e1', offset: 4 });
+    });
   });
 
   it.each<[string, number, number]>([

@@ -15,6 +15,7 @@ import { RedisLog } from './redis-log.js';
 import { RedisMembership } from './redis-membership.js';
 import { RedisRoster } from './redis-roster.js';
 import { RedisStreams } from './redis-streams.js';
+import { Settling } from './settling.js';
 import { standaloneTopology } from './standalone.js';
 import { liveLines, type NodeState } from './state.js';
 import { systemClock, systemRandom } from './system.js';
@@ -97,7 +98,8 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     throw new BackplaneUnavailable(`Redis at ${place} can't be reached${why === undefined ? '' : `: ${why}`}`);
   }
 
-  const log = new RedisLog(settings, keys, topology, publishCommand);
+  const settling = new Settling(settings);
+  const log = new RedisLog(settings, keys, topology, publishCommand, settling);
   const control = new RedisControl(settings, keys, topology);
   const opened = new RedisFanout(settings, keys, topology, publishCommand);
   fanout = opened;
@@ -110,7 +112,7 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
     log,
     fanout: opened,
     directory: new RedisDirectory(settings, keys, topology, log, control, publishCommand),
-    roster: new RedisRoster(settings, keys, topology, state, publishCommand),
+    roster: new RedisRoster(settings, keys, topology, state, publishCommand, settling),
     membership: new RedisMembership(settings, keys, topology, state),
     latencies: settings.latencies,
     limiter: new RedisLimiter(keys, topology, state),

@@ -1,11 +1,9 @@
 import type { Log, LogEntry, PublishRequest, PublishResult, ReadRequest, ReadResult } from '@replyx/core';
-import type { Position, Track } from '@replyx/protocol';
 import { decodeEntry } from './codec.js';
 import type { Keys } from './keys.js';
-import type { Link } from './link.js';
 import { logLifetimeMs, metaLifetimeMs, type Settings } from './options.js';
-import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS } from './scripts.js';
+import type { Settling } from './settling.js';
 import type { Topology } from './topology.js';
 import { userOf } from './user.js';
 
@@ -14,15 +12,14 @@ export class RedisLog implements Log {
   readonly #keys: Keys;
   readonly #topology: Topology;
   readonly #publishCommand: string;
-  readonly #names: string;
-  #named = 0;
+  readonly #settling: Settling;
 
-  constructor(settings: Settings, keys: Keys, topology: Topology, publishCommand: string) {
+  constructor(settings: Settings, keys: Keys, topology: Topology, publishCommand: string, settling: Settling) {
     this.#settings = settings;
     this.#keys = keys;
     this.#topology = topology;
     this.#publishCommand = publishCommand;
-    this.#names = Buffer.from(settings.random.bytes(12)).toString('base64url');
+    this.#settling = settling;
   }
 
   async publish(request: PublishRequest): Promise<PublishResult> {
@@ -44,7 +41,7 @@ export class RedisLog implements Log {
         ...(inbox === undefined ? [] : this.#keys.appendsTo(keys.partition)),
       ],
       [
-        ...this.#settling(link, track, request.known, false),
+        ...this.#settling.of(link, track, request.known),
         this.#publishCommand,
         `${settings.incarnation}:${request.request}`,
         request.frameHead,
@@ -78,7 +75,7 @@ export class RedisLog implements Log {
     const reply = (await link.run(
       SCRIPTS.read,
       [keys.meta, keys.log(track)],
-      [...this.#settling(link, track, request.known, request.mint === true), up ? 'up' : 'down', from, most],
+      [...this.#settling.of(link, track, request.known, request.mint === true), up ? 'up' : 'down', from, most],
     )) as [Buffer, number, number, Buffer, ...Buffer[]];
     return decodeRead(reply, up);
   }
@@ -108,21 +105,6 @@ export class RedisLog implements Log {
       [this.#publishCommand, keepDirectory ? '1' : '0', dialogId, inboxOf, this.#settings.inboxMax],
     );
     return removed === 1;
-  }
-
-  /** The first arguments of every script that settles an epoch. Nothing may be awaited before the script is run. */
-  #settling(link: Link, track: Track, known: Position | undefined, mint: boolean): ScriptArgument[] {
-    const lineage = link.lineage();
-    return [
-      track === 'main' ? '' : 'i',
-      lineage.name,
-      lineage.seenMs,
-      `${this.#names}${(++this.#named).toString(36)}`,
-      known?.epoch ?? '',
-      known?.offset ?? 0,
-      mint ? '1' : '0',
-      this.#settings.presenceTtlMs,
-    ];
   }
 }
 

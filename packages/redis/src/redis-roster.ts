@@ -9,13 +9,14 @@ import type {
   RosterConnection,
   StoredMark,
 } from '@replyx/core';
-import { BOUNDS } from '@replyx/protocol';
+import { BOUNDS, type Position } from '@replyx/protocol';
 import type { DialogKeys, Keys } from './keys.js';
 import type { Link } from './link.js';
 import { LIFETIMES, metaLifetimeMs, type Settings } from './options.js';
 import { decodeDialog } from './redis-directory.js';
 import { decodeHandoff } from './redis-handoffs.js';
 import { SCRIPTS } from './scripts.js';
+import type { Settling } from './settling.js';
 import type { NodeState } from './state.js';
 import type { Topology } from './topology.js';
 import { memberJson, parseMember, userOf } from './user.js';
@@ -47,17 +48,26 @@ export class RedisRoster implements Roster {
   readonly #topology: Topology;
   readonly #state: NodeState;
   readonly #publishCommand: string;
+  readonly #settling: Settling;
 
-  constructor(settings: Settings, keys: Keys, topology: Topology, state: NodeState, publishCommand: string) {
+  constructor(
+    settings: Settings,
+    keys: Keys,
+    topology: Topology,
+    state: NodeState,
+    publishCommand: string,
+    settling: Settling,
+  ) {
     this.#settings = settings;
     this.#keys = keys;
     this.#topology = topology;
     this.#state = state;
     this.#publishCommand = publishCommand;
+    this.#settling = settling;
   }
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const { dialogId, connectionId, member, claim, clientId = '', limit = 0, atLimit = 'refuse' } = request;
+    const { dialogId, connectionId, member, claim, clientId = '', limit = 0, atLimit = 'refuse', heads = [] } = request;
     const { incarnation, nodeId, presenceTtlMs, inboxMax } = this.#settings;
     const { keys, link } = this.#dialog(dialogId);
     const reply = (await link.run(
@@ -71,6 +81,7 @@ export class RedisRoster implements Roster {
         keys.channel('main'),
         keys.streams,
         ...this.#keys.appendsTo(keys.partition),
+        ...heads.map(keys.log),
       ],
       [
         this.#publishCommand,
@@ -94,9 +105,13 @@ export class RedisRoster implements Roster {
         atLimit,
         inboxLine(request.inbox),
         inboxMax,
+        ...heads.flatMap((track) => this.#settling.of(link, track, undefined)),
       ],
     )) as (Buffer | number)[];
-    return decodeRegistered(reply.map((item) => (typeof item === 'number' ? item : item.toString('utf8'))));
+    return decodeRegistered(
+      reply.map((item) => (typeof item === 'number' ? item : item.toString('utf8'))),
+      heads.length,
+    );
   }
 
   async unregister(dialogId: string, connectionId: string): Promise<void> {
@@ -264,17 +279,19 @@ export class RedisRoster implements Roster {
   }
 }
 
-const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult => {
+const decodeRegistered = (reply: readonly (string | number)[], headCount: number): RegisterResult => {
   if (reply[0] === 'full') return { status: 'full' };
   if (reply[0] !== 'registered') return { status: 'not_found' };
   const dialog = decodeDialog(reply.slice(1, 5).map(String));
   if (dialog === undefined) return { status: 'not_found' };
   const [operators, visitors, wrote, older] = reply.slice(5, 9);
   const handoff = decodeHandoff(reply.slice(9, 15).map(String));
-  const [openStreams, listed] = reply.slice(15, 17);
+  const openStreams = Number(reply[15]);
+  const heads: Position[] = [];
+  let at = 16;
+  for (; heads.length < headCount; at += 2) heads.push({ epoch: String(reply[at]), offset: Number(reply[at + 1]) });
   const members: PresentMember[] = [];
-  let at = 17;
-  for (let left = Number(listed); left > 0; left--, at += 2) {
+  for (let left = Number(reply[at++]); left > 0; left--, at += 2) {
     members.push({ ...parseMember(String(reply[at])), wrote: reply[at + 1] === '1' });
   }
   const marks: StoredMark[] = [];
@@ -295,6 +312,7 @@ const decodeRegistered = (reply: readonly (string | number)[]): RegisterResult =
     wrote: wrote === '1',
     superseded: older === '' ? [] : String(older).split('\n'),
     handoff,
-    openStreams: Number(openStreams),
+    openStreams,
+    heads,
   };
 };

@@ -27,7 +27,7 @@ export const SCRIPTS = {
   erase: script('erase', 15),
   putDialog: script('put-dialog', 4),
   openDialog: script('open-dialog', 4),
-  register: script('register', 10),
+  register: script('register', 'any'),
   unregister: script('unregister', 7),
   evict: script('evict', 2),
   renew: script('renew', 8),

@@ -80,7 +80,7 @@ export class MemoryCluster {
       log,
       fanout: new MemoryFanout(this, node),
       directory: new MemoryDirectory(this, node, log, control, inbox),
-      roster: new MemoryRoster(this, node, inbox),
+      roster: new MemoryRoster(this, node, inbox, log),
       membership: new MemoryMembership(this, node),
       latencies: new Latencies(),
       limiter: new MemoryLimiter(this, node),

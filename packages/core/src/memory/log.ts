@@ -64,6 +64,13 @@ export class MemoryLog implements Log {
     return { status: 'appended', epoch, offset, ...(overLimit ? { overLimit } : {}) };
   }
 
+  /** As `read` says it, to a caller that knows nothing. */
+  head(dialogId: string, track: Track): Position {
+    const dialog = this.#cluster.ensureDialog(dialogId);
+    const { epoch, offset } = this.#settle(dialog, this.#cluster.ensureMeta(dialog), track, undefined, false);
+    return { epoch, offset };
+  }
+
   async read(request: ReadRequest): Promise<ReadResult> {
     this.#cluster.enter(this.#node);
     const { dialogId, track, after, before, limit } = request;

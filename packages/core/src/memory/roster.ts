@@ -18,6 +18,7 @@ import type { MemoryCluster } from './cluster.js';
 import { recordOf } from './directory.js';
 import { handoffOf } from './handoffs.js';
 import type { MemoryInboxWriter } from './inbox.js';
+import type { MemoryLog } from './log.js';
 import type { MemoryNode } from './node.js';
 import { type Connection, type Dialog, type Meta, userOf } from './store.js';
 
@@ -25,16 +26,18 @@ export class MemoryRoster implements Roster {
   readonly #cluster: MemoryCluster;
   readonly #node: MemoryNode;
   readonly #inbox: MemoryInboxWriter;
+  readonly #log: Pick<MemoryLog, 'head'>;
 
-  constructor(cluster: MemoryCluster, node: MemoryNode, inbox: MemoryInboxWriter) {
+  constructor(cluster: MemoryCluster, node: MemoryNode, inbox: MemoryInboxWriter, log: Pick<MemoryLog, 'head'>) {
     this.#cluster = cluster;
     this.#node = node;
     this.#inbox = inbox;
+    this.#log = log;
   }
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
     this.#cluster.enter(this.#node);
-    const { dialogId, connectionId, member, claim, inbox } = request;
+    const { dialogId, connectionId, member, claim, inbox, heads = [] } = request;
     const known = this.#cluster.dialog(dialogId);
     const fixed = settleClaim(known?.meta, claim);
     if (fixed === undefined) return { status: 'not_found' };
@@ -66,6 +69,7 @@ export class MemoryRoster implements Roster {
       superseded: room.older,
       handoff: handoffOf(dialog, meta),
       openStreams: [...dialog.streams.values()].filter(({ state }) => state === 'open').length,
+      heads: heads.map((track) => this.#log.head(dialogId, track)),
     };
   }
 

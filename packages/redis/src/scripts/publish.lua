@@ -22,7 +22,7 @@ local m = redis.call('HMGET', meta, p .. 'e', p .. 'l', p .. 'o', p .. 'r', p ..
 if ARGV[18] == '1' and not m[6] then
   return { 'not_found' }
 end
-local epoch, life, head = settle(meta, log, m[1], m[2], m[3], m[4], m[5])
+local epoch, life, head = settle(0, meta, log, m[1], m[2], m[3], m[4], m[5])
 local offset = head + 1
 
 -- First of all the key: what was appended is a duplicate, also when the dialog has been closed since.
@@ -76,7 +76,7 @@ local bytes = payload()
 local added = redis.pcall('XADD', log, 'MAXLEN', ARGV[19], offset .. '-0', 'd', bytes)
 if type(added) == 'table' and added.err then
   -- The stream's top is at or above this offset: a log without its meta. It would refuse every append for ever.
-  clear(meta, log, ARGV[4])
+  clear(0, meta, log)
   epoch = ARGV[4]
   redis.call('SET', idem, epoch .. mine, 'PX', ARGV[14])
   bytes = payload()

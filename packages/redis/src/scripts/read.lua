@@ -3,24 +3,13 @@
 -- ARGV 1-8 see lib/settle; 9 'up' (oldest first from 10) or 'down' (newest first from 10), 10 stream id or '+', 11 most entries
 -- Result {epoch, head, oldest kept or head + 1, '1' where more are kept that way, id, value, id, value ...}
 -- @include settle
+-- @include head
 
-local meta, log = KEYS[1], KEYS[2]
-local p = ARGV[1]
-local m = redis.call('HMGET', meta, p .. 'e', p .. 'l', p .. 'o', p .. 'r', p .. 's')
-local epoch, _, head = settle(meta, log, m[1], m[2], m[3], m[4], m[5])
-
-local function offsetOf(entry)
-  return tonumber(string.match(entry[1], '^%d+'))
-end
-
+local log = KEYS[2]
+local epoch, head, newest = headOf(0, KEYS[1], log)
 local oldest = head + 1
-local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-if newest and offsetOf(newest) > head then
-  -- A log without its meta; see publish.
-  clear(meta, log, ARGV[4])
-  epoch = ARGV[4]
-elseif newest then
-  oldest = offsetOf(redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1])
+if newest then
+  oldest = entryOffset(redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1])
 end
 
 local result = { epoch, head, oldest, '0' }

@@ -1,19 +1,22 @@
 -- Checks a claim against the directory and registers a connection.
 -- KEYS 1 meta, 2 conns, 3 dialogs held by the incarnation, 4 writers, 5 marks, 6 main channel, 7 streams, 8-10 see lib/inbox:
---   stream, counts, channel
+--   stream, counts, channel; then for each track whose head is wanted its log
 -- ARGV 1 PUBLISH or SPUBLISH, 2 dialog, 3 connection, 4 incarnation, 5 node id, 6 user, 7 member as JSON, 8 live incarnations,
 --   9 tenant, 10 assistant or '', 11 visitor or '', 12 allowed assistants in lines or '' for any, 13 'strict' or 'open',
 --   14 lifetime of what connections need (ms), 15 lifetime of the held set (ms), 16 most members to list, 17 client id or '',
---   18 most live connections or 0, 19 'refuse' or 'replace', 20 inbox that is told: `<assistant> <tenant>` or '', 21 its bound
+--   18 most live connections or 0, 19 'refuse' or 'replace', 20 inbox that is told: `<assistant> <tenant>` or '', 21 its bound;
+--   then for each of these tracks the eight of lib/settle
 -- Result {'not_found'}, {'full'} or {'registered', tenant, assistant or '', visitor or '', closed '0'|'1', members, members that visitors
 --   may know, '1' where this member wrote, older connections of the client in lines or '', the six values of lib/handoff, open
---   streams, members listed, then for each its JSON and '0'|'1', then for each mark its track 'm'|'i', its offset, its member's
---   JSON and '0'|'1'}
+--   streams, for each wanted track its epoch and head, members listed, then for each its JSON and '0'|'1', then for each mark its
+--   track 'm'|'i', its offset, its member's JSON and '0'|'1'}
 -- The older connections stay: a call that its node has long given up may arrive after a newer one of the client, and must end nothing.
 -- @include time
 -- @include present
 -- @include handoff
 -- @include inbox
+-- @include settle
+-- @include head
 
 local meta, conns, held, writers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user = ARGV[6]
@@ -147,6 +150,9 @@ for _, value in ipairs(handoffIn({ record[7], record[8], record[9], record[10], 
   result[#result + 1] = value
 end
 result[#result + 1] = redis.call('HGET', KEYS[7], '') or '0'
+for i = 11, #KEYS do
+  result[#result + 1], result[#result + 2] = headOf(21 + 8 * (i - 11), meta, KEYS[i])
+end
 result[#result + 1] = #listed / 2
 for i = 1, #listed do
   result[#result + 1] = listed[i]

@@ -7,6 +7,7 @@ import type {
   RegisterRequest,
   RegisterResult,
 } from '@replyx/core';
+import type { Track } from '@replyx/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freshId, type MakeWorld, nodeInfo, publication, Recorder, settled, textOf, type World } from './world.js';
 
@@ -200,6 +201,39 @@ export const describeRosterContract = (name: string, makeWorld: MakeWorld): void
           ),
         );
         expect(results.map(({ status }) => status).sort()).toEqual(['not_found', 'registered']);
+      });
+    });
+
+    describe('the heads', () => {
+      const heads = async (node: Backplane, tracks: readonly Track[]) => {
+        const result = await node.roster.register({
+          dialogId,
+          connectionId: freshId(),
+          member: OPERATOR,
+          claim: { ...OPERATOR_CLAIM, directory: 'open' },
+          heads: tracks,
+        });
+        return result.status === 'registered' ? result.heads : undefined;
+      };
+      const positionOf = async (track: Track) => {
+        const { epoch, offset } = await b.log.read({ dialogId, track, known: undefined, limit: 0 });
+        return { epoch, offset };
+      };
+
+      test('are told where they are asked for, as a read tells them', async () => {
+        expect((await register(a, 'c', VISITOR)).heads).toEqual([]);
+        await write(a, VISITOR);
+        for (let i = 0; i < 2; i += 1) await write(a, OPERATOR, 'internal');
+        expect(await heads(b, ['internal', 'main'])).toEqual([await positionOf('internal'), await positionOf('main')]);
+        expect(await heads(b, ['internal'])).toEqual([expect.objectContaining({ offset: 2 })]);
+      });
+
+      test('begin an epoch where there is none', async () => {
+        const [main, internal] = (await heads(a, ['main', 'internal'])) ?? [];
+        expect([main?.offset, internal?.offset]).toEqual([0, 0]);
+        expect(await positionOf('main')).toEqual(main);
+        expect(await write(b, VISITOR)).toMatchObject({ status: 'appended', epoch: main?.epoch, offset: 1 });
+        expect(await positionOf('internal')).toEqual(internal);
       });
     });
 
