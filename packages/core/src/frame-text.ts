@@ -76,7 +76,7 @@ export const publicationParts = (
 };
 
 /**
- * 53 bits over what the sender chose. It only tells a retry from a reuse of its own id, so it needs no cryptographic
+ * 64 bits over what the sender chose. It only tells a retry from a reuse of its own id, so it needs no cryptographic
  * strength: who finds a collision fools nobody but itself.
  */
 export const bodyDigest = (content: PublicationContent): string => {
@@ -90,5 +90,6 @@ export const bodyDigest = (content: PublicationContent): string => {
   }
   a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
   b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
+  // Printed as they are: one number of both, in another base, takes longer than the loop above.
+  return `${a}.${b}`;
 };

@@ -116,6 +116,7 @@ export class Keys {
   readonly controlSlot = slotOfTag(CONTROL);
   readonly #prefix: string;
   readonly #tagged: readonly string[];
+  #last = { id: '', encoded: '' };
 
   constructor(prefix: string, partitions: number) {
     this.partitions = partitions;
@@ -136,6 +137,7 @@ export class Keys {
   dialog(dialogId: string): DialogKeys {
     const partition = this.partitionOf(dialogId);
     const base = `${this.#tagged[partition]}:d:${dialogId}`;
+    const of = (sender: PublicationSender): string => `${sender.role}:${this.#encodedId(sender.id)}`;
     return {
       partition,
       meta: `${base}:meta`,
@@ -146,12 +148,18 @@ export class Keys {
       get texts() {
         return Array.from({ length: BOUNDS.openStreams }, (_, number) => `${base}:streams:${number + 1}`);
       },
-      handoffIds: (sender) => `${base}:handoff:${sender.role}:${encoded(sender.id)}`,
+      handoffIds: (sender) => `${base}:handoff:${of(sender)}`,
       log: (track) => `${base}:${track}:log`,
       channel: (track) => `${base}:${track}:ch`,
-      window: (sender) => `${base}:w:${sender.role}:${encoded(sender.id)}`,
-      idempotency: (track, sender, id) => `${base}:${track}:idem:${sender.role}:${encoded(sender.id)}:${encoded(id)}`,
+      window: (sender) => `${base}:w:${of(sender)}`,
+      idempotency: (track, sender, id) => `${base}:${track}:idem:${of(sender)}:${encoded(id)}`,
     };
+  }
+
+  /** One command names its sender in more than one key. */
+  #encodedId(id: string): string {
+    if (this.#last.id !== id) this.#last = { id, encoded: encoded(id) };
+    return this.#last.encoded;
   }
 
   channel(dialogId: string, track: Track): string {

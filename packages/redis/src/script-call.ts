@@ -4,7 +4,12 @@ import type { Script } from './scripts.js';
 
 export type ScriptArgument = string | number;
 
-const bulk = (argument: string): string => `$${Buffer.byteLength(argument)}\r\n${argument}\r\n`;
+type LengthOf = (argument: string) => number;
+
+const unitsOf: LengthOf = (argument) => argument.length;
+const bytesOf: LengthOf = (argument) => Buffer.byteLength(argument);
+
+const bulk = (argument: string, lengthOf: LengthOf): string => `$${lengthOf(argument)}\r\n${argument}\r\n`;
 
 /**
  * The call of a script by its digest; the reply is in buffers. It is printed once and has no timer of its own: a call has some
@@ -20,10 +25,17 @@ export class ScriptCall extends Command {
   constructor(script: Script, keys: readonly string[], args: readonly ScriptArgument[]) {
     super('EVALSHA', [], { replyEncoding: null });
     this.keyCount = script.keys === 'any' ? keys.length : script.keys;
-    let text = `*${keys.length + args.length + 3}\r\n$7\r\nEVALSHA\r\n$40\r\n${script.sha}\r\n${bulk(String(this.keyCount))}`;
-    for (const key of keys) text += bulk(key);
-    for (const arg of args) text += bulk(typeof arg === 'string' ? arg : String(arg));
-    this.#text = text;
+    // Most calls are ASCII alone: one question for the whole costs less than one for each argument.
+    const text = this.#print(script, keys, args, unitsOf);
+    this.#text = Buffer.byteLength(text) === text.length ? text : this.#print(script, keys, args, bytesOf);
+  }
+
+  #print(script: Script, keys: readonly string[], args: readonly ScriptArgument[], lengthOf: LengthOf): string {
+    const count = keys.length + args.length + 3;
+    let text = `*${count}\r\n$7\r\nEVALSHA\r\n$40\r\n${script.sha}\r\n${bulk(String(this.keyCount), lengthOf)}`;
+    for (const key of keys) text += bulk(key, lengthOf);
+    for (const arg of args) text += bulk(typeof arg === 'string' ? arg : String(arg), lengthOf);
+    return text;
   }
 
   override toWritable(): string {

@@ -55,11 +55,14 @@ const describe = (error: z.ZodError): string => {
 export const parseClientFrame = (raw: string): ClientFrameResult => {
   const json = parseJsonObject(raw);
   if (!json.ok) return { ok: false, message: `The frame ${json.why}.` };
-  const { type } = json.value;
-  const parsedId = frameId.safeParse(Object.hasOwn(json.value, 'id') ? json.value['id'] : undefined);
-  const refused = (message: string): ClientFrameResult =>
-    parsedId.success ? { ok: false, id: parsedId.data, message } : { ok: false, message };
-  if (!isFrameType(type)) return refused('The frame has no known type.');
-  const parsed = CLIENT_FRAME_SCHEMAS[type].safeParse(json.value);
-  return parsed.success ? { ok: true, frame: parsed.data as ClientFrame } : refused(describe(parsed.error));
+  const { value } = json;
+  const { type } = value;
+  if (!isFrameType(type)) return refused(value, 'The frame has no known type.');
+  const parsed = CLIENT_FRAME_SCHEMAS[type].safeParse(value);
+  return parsed.success ? { ok: true, frame: parsed.data as ClientFrame } : refused(value, describe(parsed.error));
+};
+
+const refused = (value: Record<string, unknown>, message: string): ClientFrameResult => {
+  const id = frameId.safeParse(Object.hasOwn(value, 'id') ? value['id'] : undefined);
+  return id.success ? { ok: false, id: id.data, message } : { ok: false, message };
 };
