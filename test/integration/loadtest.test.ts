@@ -217,6 +217,13 @@ describe('replyx-load against a cluster of two nodes', () => {
       out: '',
       err: 'replyx-load: no connection was admitted: close 4002 (2 times)\n',
     });
+    const load = ['--rate', '4', '--duration', '500ms', '--dialogs', '1'];
+    const unheard = await run('connects', ...load, '--site-secret-file', 'wrong', '--quietly');
+    expect(unheard).toEqual({
+      code: 1,
+      out: '',
+      err: 'replyx-load: no connection was admitted: close 4002 (2 times)\n',
+    });
   });
 
   // Last: it takes a node away.

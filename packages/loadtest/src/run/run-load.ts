@@ -34,6 +34,9 @@ const commonest = (record: Readonly<Record<string, number>>): string => {
   return first === undefined ? 'no answer' : `${first[0]} (${first[1]} times)`;
 };
 
+const nobodyAdmitted = (turnedAway: Readonly<Record<string, number>>): CommandFailure =>
+  new CommandFailure(`no connection was admitted: ${commonest(turnedAway)}`);
+
 /** Runs a load from the first process to the verdict. Rejects with `CommandFailure` when it can't be run. */
 export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult> => {
   const { plan, steps, stepEveryMs } = run;
@@ -64,7 +67,7 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
     const atStart = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
     const connectionsAtStart = drivers.reduce((sum, { lastTick }) => sum + (lastTick?.connections ?? 0), 0);
     if (held > 0 && connectionsAtStart === 0 && !state.stopped) {
-      throw new CommandFailure(`no connection was admitted: ${commonest(atStart.turnedAway)}`);
+      throw nobodyAdmitted(atStart.turnedAway);
     }
 
     hooks.onPhase('load');
@@ -90,6 +93,8 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
       },
     });
     const drained = await all((driver) => driver.next('drained'));
+    const atEnd = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
+    if (plan.scenario === 'connects' && atEnd.joined === 0 && !state.stopped) throw nobodyAdmitted(atEnd.turnedAway);
     const loadEnd = await watch.sample(true);
     state.ended = true;
     clearTimeout(atMeasureStart);
