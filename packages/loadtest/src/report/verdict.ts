@@ -43,13 +43,14 @@ const floodVerdict = ({ scenario, measures }: RunResult): Verdict[] => {
   if (scenario !== 'flood') return [];
   const admitted = measures['admitted'] ?? 0;
   const unanswered = measures['unanswered'] ?? 0;
-  const refused = (measures['attempts'] ?? 0) - admitted - unanswered;
-  return [
-    {
-      ok: admitted === 0 && unanswered === 0,
-      text: `${formatNumber(refused)} attempts refused, ${formatNumber(admitted)} admitted, ${formatNumber(unanswered)} without an answer`,
-    },
+  const failed = measures['attempts_failed'] ?? 0;
+  const counted = [
+    `${formatNumber(measures['attempts_refused'] ?? 0)} attempts refused`,
+    `${formatNumber(admitted)} admitted`,
+    `${formatNumber(unanswered)} without an answer`,
+    ...(failed > 0 ? [`${formatNumber(failed)} failed: they reached nobody, or were cut without a word`] : []),
   ];
+  return [{ ok: admitted + unanswered + failed === 0, text: counted.join(', ') }];
 };
 
 const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunResult): Verdict[] => {

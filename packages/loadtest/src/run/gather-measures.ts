@@ -1,3 +1,4 @@
+import { attemptResults } from '../attempt-result.js';
 import type { DeliveryFaults } from '../dialog-check.js';
 import type { DriverCounts, LatencyName } from '../driver/driver-messages.js';
 import type { LoadPlan } from '../load-plan.js';
@@ -81,13 +82,14 @@ const countMeasures = ({ counts, faults, away }: Gathered): Record<string, numbe
 
 const floodMeasures = ({ plan, counts, latencies }: Gathered): Record<string, number> => {
   if (plan.scenario !== 'flood') return {};
-  const ending = (outcome: string): number =>
-    Object.entries(counts.attempts).reduce((sum, [name, n]) => (name.endsWith(`: ${outcome}`) ? sum + n : sum), 0);
+  const { refused, admitted, unanswered, failed } = attemptResults(counts.attempts);
   const { quiet, delivery } = latencies;
   return {
     attempts: sumOf(counts.attempts),
-    admitted: ending('admitted'),
-    unanswered: ending('no answer'),
+    attempts_refused: refused,
+    attempts_failed: failed,
+    admitted,
+    unanswered,
     ...(quiet === undefined || delivery === undefined || quiet.p99 === 0
       ? {}
       : { quiet_ratio: delivery.p99 / quiet.p99 }),
@@ -118,7 +120,7 @@ const costMeasures = (gathered: Gathered): Record<string, number> => {
       const quietShare =
         plan.quietMs === 0 ? 0 : cpuBetween(loadStart, measureStart) / seconds(loadStart, measureStart);
       const beyond = under - quietShare * seconds(measureStart, loadEnd);
-      return { ...shared, ...cost('cpu_us_per_attempt', beyond, sumOf(counts.attempts)) };
+      return { ...shared, ...cost('cpu_us_per_attempt', beyond, attemptResults(counts.attempts).refused) };
     }
     case 'storm':
       return {
