@@ -170,6 +170,20 @@ describe('replyx-load against a cluster of two nodes', () => {
     expect(counts.sent).toBe(150);
   });
 
+  it('does every step of a rolling load, however long one takes, and goes on with the load meanwhile', async () => {
+    const load = ['--dialogs', '4', '--rate', '50', '--every', '200ms', '--duration', '400ms'];
+    // It ends when the load is long past its duration.
+    const slow = 'sleep 1.5';
+    const ran = await run('rolling', ...load, '--exec', slow, '--exec', 'true', '--json', 'steps.json');
+    expect(ran).toMatchObject({ code: 0 });
+    const { steps, counts } = resultOf('steps.json');
+    expect(steps).toMatchObject([
+      { what: slow, result: 'ok' },
+      { what: 'true', result: 'ok' },
+    ]);
+    expect(counts.sent).toBeGreaterThanOrEqual(50 * 1.7);
+  });
+
   it('ends early at an interrupt, with the results so far', async () => {
     const { child, ended } = start(
       'dialogs',

@@ -1,6 +1,6 @@
 import { noFaults } from '../dialog-check.js';
 import { hasMessages, type LoadPlan, partOf } from '../load-plan.js';
-import { rateSchedule, shareOf } from '../rate-schedule.js';
+import { HeldSchedule, rateSchedule, shareOf } from '../rate-schedule.js';
 import type { RunClock } from '../run-clock.js';
 import { AttemptLoad } from './attempt-load.js';
 import { churn } from './churn.js';
@@ -34,6 +34,8 @@ export class Driver {
   readonly #connects: ConnectLoad;
   readonly #attempts: AttemptLoad;
   readonly #health: DriverHealth;
+  #held: HeldSchedule | undefined;
+  #holdMs = Number.POSITIVE_INFINITY;
   #measuredShare = 0;
   #stopped = false;
 
@@ -116,6 +118,12 @@ export class Driver {
     this.#say({ type: 'drained', heads: scenario === 'hot' ? this.#heads() : {} });
   }
 
+  /** How long the full rate of a rolling load is held, told when its steps are done. */
+  holdFor(holdMs: number): void {
+    this.#holdMs = holdMs;
+    this.#held?.holdFor(holdMs);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#messages.stop();
@@ -142,7 +150,6 @@ export class Driver {
     const { scenario, rate, rampMs, quietMs, durationMs, drivers, attemptRate } = this.#plan;
     const startsInMs = (startUs - this.#clock.nowUs()) / 1000;
     const flood = scenario === 'flood';
-    const holdMs = durationMs + (flood ? quietMs : 0);
     const share = (perSecond: number, ramp: number, hold: number) =>
       shareOf(rateSchedule({ perSecond, rampMs: ramp, holdMs: hold }), this.#driver, drivers);
     const isStopped = () => this.#stopped;
@@ -161,8 +168,11 @@ export class Driver {
     // By slots: never the clients of one dialog one after the other, so that somebody stays to write.
     const bySlot = [...this.#clients].sort((a, b) => a.planned.slot - b.planned.slot);
     const endChurn = churn(this.#crowd, bySlot, scenario === 'soak' ? this.#plan.churn / drivers : 0);
-    const loads = [until(() => false, startsInMs + rampMs + holdMs, isStopped) as Promise<unknown>];
-    if (hasMessages(this.#plan)) loads.push(this.#messages.run(share(rate, rampMs, holdMs), startUs, this.#dialogs));
+    this.#held = new HeldSchedule((hold) => share(rate, rampMs, hold));
+    if (scenario !== 'rolling') this.holdFor(durationMs + (flood ? quietMs : 0));
+    const isOver = () => this.#clock.nowUs() >= startUs + (rampMs + this.#holdMs) * 1000;
+    const loads = [until(isOver, Number.POSITIVE_INFINITY, isStopped) as Promise<unknown>];
+    if (hasMessages(this.#plan)) loads.push(this.#messages.run(this.#held, startUs, this.#dialogs));
     if (flood) {
       const floodFromUs = startUs + (rampMs + quietMs) * 1000;
       loads.push(this.#attempts.run(share(attemptRate, 0, durationMs), floodFromUs, this.#dialogs));

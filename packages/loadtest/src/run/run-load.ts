@@ -91,6 +91,11 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
         done.push(step);
         hooks.onRolling(step);
       },
+    }).then((endedMs) => {
+      if (steps.length === 0) return;
+      // A step may take its time: what it does to the load must be seen, and what it leaves behind.
+      const holdMs = Math.max(plan.durationMs, endedMs + stepEveryMs - plan.rampMs);
+      for (const driver of drivers) driver.send({ type: 'hold', holdMs });
     });
     const drained = await all((driver) => driver.next('drained'));
     const atEnd = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
