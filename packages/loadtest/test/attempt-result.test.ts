@@ -38,8 +38,7 @@ describe('attemptResult', () => {
 
 describe('a flood', () => {
   const measuresOf = (attempts: Record<string, number>) => {
-    const usage = (cpuSeconds: number) => [{ cpuSeconds, rssBytes: 1e8 }];
-    const at = (atMs: number) => ({ atMs, usages: usage(atMs / 10_000) });
+    const at = (atMs: number) => ({ atMs, usages: [{ atMs, cpuSeconds: atMs / 10_000, rssBytes: 1e8 }] });
     return gatherMeasures({
       plan: { scenario: 'flood', quietMs: 0 } as LoadPlan,
       turns: { before: at(0), connected: at(0), loadStart: at(0), measureStart: undefined, loadEnd: at(10_000) },

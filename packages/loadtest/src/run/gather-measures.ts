@@ -105,9 +105,12 @@ const cost = (name: string, cpuSeconds: number, events: number): Record<string, 
 const costMeasures = (gathered: Gathered): Record<string, number> => {
   const { plan, turns, counts, latencies, connectionsAtStart, joinedAtStart, hasServers } = gathered;
   const { before, connected, loadStart, loadEnd } = turns;
-  // Of servers that have ended nobody can tell what they used, and the others' use alone would be too little.
-  if (!hasServers || loadEnd.usages.includes(undefined) || before.usages.includes(undefined)) return {};
   const measureStart = turns.measureStart ?? loadStart;
+  const isKnown = [before, connected, loadStart, measureStart, loadEnd].every(
+    ({ usages }) => !usages.includes(undefined),
+  );
+  // Of servers that have ended, or gave no answer, nobody can tell what they used, and the others' use alone would be too little.
+  if (!hasServers || !isKnown) return {};
   const under = cpuBetween(measureStart, loadEnd);
   const shared: Record<string, number> = { server_cpu: under / seconds(measureStart, loadEnd) };
   if (connectionsAtStart >= MIN_CONNECTIONS)

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 const TICKS_PER_SECOND = 100;
 
 export interface Usage {
+  /** When it was told, by `performance.now()`. */
+  readonly atMs: number;
   /** User and system CPU time since the process started. */
   readonly cpuSeconds: number;
   readonly rssBytes: number;
@@ -11,11 +13,12 @@ export interface Usage {
   readonly connections?: number;
 }
 
-export const usageFrom = (stat: string, status: string): Usage => {
+export const usageFrom = (stat: string, status: string, atMs: number): Usage => {
   // The command name in brackets may hold spaces and brackets itself: count the fields from the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status);
   return {
+    atMs,
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
     rssBytes: rss === null ? 0 : Number(rss[1]) * 1024,
   };
@@ -24,7 +27,8 @@ export const usageFrom = (stat: string, status: string): Usage => {
 /** A process of this machine, from /proc; undefined where it is gone, or the system is not Linux. */
 export const processUsage = (pid: number): Usage | undefined => {
   try {
-    return usageFrom(readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(`/proc/${pid}/status`, 'utf8'));
+    const [stat, status] = [readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(`/proc/${pid}/status`, 'utf8')];
+    return usageFrom(stat, status, performance.now());
   } catch {
     return undefined;
   }

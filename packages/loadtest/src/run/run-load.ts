@@ -3,7 +3,7 @@ import { heldSockets, type LoadPlan } from '../load-plan.js';
 import { assembleResult } from './assemble-result.js';
 import { DriverProcess } from './driver-process.js';
 import { type RollingStep, runSteps } from './rolling-steps.js';
-import { growthPerHour, type LiveView, RunMeter } from './run-meter.js';
+import { type LiveView, RunMeter } from './run-meter.js';
 import type { RunResult, Step } from './run-result.js';
 import { type ServerSample, type ServerSource, ServerWatch } from './server-watch.js';
 import { addCounts } from './timeline.js';
@@ -124,7 +124,7 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
       joinedAtStart: atStart.joined,
       steps: done,
       timeline: meter.timeline.points(),
-      growthPerHour: growthPerHour(meter.growth),
+      growthPerHour: meter.growth.perHour(),
     });
   } finally {
     meter.stop();
