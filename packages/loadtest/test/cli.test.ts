@@ -8,6 +8,9 @@ const FILES: Readonly<Record<string, string>> = {
   '/empty': '\n',
   '/costs': '{"node_connect": 100000}',
   '/wrong': 'nonsense',
+  '/null': '{"format": "replyx-load-1", "measures": null, "settings": null}',
+  '/words': '{"format": "replyx-load-1", "measures": {"p99": "fast"}, "settings": {}}',
+  '/list': '{"format": "replyx-load-1", "measures": {}, "settings": {}, "driverLimits": "none"}',
 };
 
 const load = async (...args: string[]) => {
@@ -71,6 +74,9 @@ describe('replyx-load', () => {
     [['dialogs', ...URL, '--tokens', '/tokens']],
     [['dialogs', ...URL, '--tokens', '/empty']],
     [['compare', '/wrong', '/wrong']],
+    [['compare', '/null', '/null']],
+    [['compare', '/words', '/words']],
+    [['compare', '/list', '/list']],
     [['plan', '--connections', '1000', '--rate', '1', '--costs', '/wrong']],
   ])('answers what it can not do in one line, without the content of a file: %j', async (args) => {
     const { code, err } = await load(...args);

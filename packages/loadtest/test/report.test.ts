@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { noFaults } from '../src/dialog-check.js';
 import { Histogram } from '../src/histogram.js';
-import { compareResults } from '../src/report/compare-command.js';
+import { compareResults, compareText } from '../src/report/compare-command.js';
 import { htmlReport } from '../src/report/html-report.js';
 import { escapeHtml } from '../src/report/printable.js';
 import { Progress } from '../src/report/progress.js';
@@ -161,6 +161,32 @@ describe('compareResults', () => {
     expect(after({ p99: 11.5, cpu_us_per_message: 160, rate: 80 }).worse).toEqual(['p99', 'rate']);
     expect(after({ p99: 5, rate: 200 }).worse).toEqual([]);
     expect(after({ faults: 1 }).worse).toEqual(['faults']);
+  });
+
+  it('finds a load that failed altogether, which measured no latency and no rate', () => {
+    const dead = result({ measures: { refused: 500 } });
+    expect(compareResults(result(), dead, 10).worse).toEqual(['p50', 'p99', 'rate', 'cpu_us_per_message', 'refused']);
+    expect(compareResults(dead, result(), 10).worse).toEqual([]);
+  });
+
+  it.each(['refused', 'failed_steps', 'unanswered', 'attempts_failed'])('finds more %s', (name) => {
+    expect(after({ [name]: 1 }).worse).toEqual([name]);
+  });
+
+  it('finds a cost where there was none', () => {
+    const free = result({ measures: { p99: 0 } });
+    expect(compareResults(free, result({ measures: { p99: 1 } }), 10).worse).toEqual(['p99']);
+  });
+
+  it('warns of a run that says less than it seems to', () => {
+    const limited = result({ driverLimits: ['a driver used 97 % of a core'] });
+    const comparison = compareResults(limited, result({ interrupted: true }), 10);
+    expect(comparison.warnings).toEqual([
+      'before: the driver may be what was measured: a driver used 97 % of a core',
+      'after: the run was interrupted',
+    ]);
+    for (const warning of comparison.warnings) expect(compareText(comparison)).toContain(warning);
+    expect(after({}).warnings).toEqual([]);
   });
 
   it('says where two runs are not the same work', () => {
