@@ -8,6 +8,8 @@ const FILES: Readonly<Record<string, string>> = {
   '/empty': '\n',
   '/costs': '{"node_connect": 100000}',
   '/wrong': 'nonsense',
+  '/endless': '{"node_connect": 1e999}',
+  '/huge': '{"node_connect": 1e308}',
   '/null': '{"format": "replyx-load-1", "measures": null, "settings": null}',
   '/words': '{"format": "replyx-load-1", "measures": {"p99": "fast"}, "settings": {}}',
   '/list': '{"format": "replyx-load-1", "measures": {}, "settings": {}, "driverLimits": "none"}',
@@ -62,6 +64,12 @@ describe('replyx-load', () => {
     [['compare', 'one']],
     [['plan', '--connections', '1000']],
     [['plan', '--connections', '1000', '--rate', '1', '--node-memory', '1MiB']],
+    [['plan', '--connections', '1000', '--rate', '1', '--node-cpu', '0.01']],
+    [['plan', '--connections', '1000', '--rate', '1', '--redis-memory', '0']],
+    [['plan', '--connections', '1000G', '--rate', '1', '--per-dialog', '1G', '--node-cpu', '0.0165']],
+    [['plan', '--connections', '1000', '--rate', '1', '--text', '9'.repeat(400)]],
+    [['plan', '--connections', '1000', '--rate', '1', '--costs', '/huge']],
+    [['plan', '--connections', '1000', '--rate', '1', '--history-ttl', `${'9'.repeat(400)}d`]],
   ])('answers a usage error in one line: %j', async (args) => {
     const { code, err, out } = await load(...args);
     expect(code).toBe(2);
@@ -78,6 +86,7 @@ describe('replyx-load', () => {
     [['compare', '/words', '/words']],
     [['compare', '/list', '/list']],
     [['plan', '--connections', '1000', '--rate', '1', '--costs', '/wrong']],
+    [['plan', '--connections', '1000', '--rate', '1', '--costs', '/endless']],
   ])('answers what it can not do in one line, without the content of a file: %j', async (args) => {
     const { code, err } = await load(...args);
     expect(code).toBe(1);
@@ -118,5 +127,10 @@ describe('replyx-load', () => {
     expect(dear.first.name).toMatch(/^(node|Redis) /);
     const { out } = await load('plan', '--connections', '100k', '--rate', '2k');
     expect(out).toMatch(/^\d+ nodes \(1 of them to spare\), \d+ Redis shards?\n.* gives out first/);
+  });
+
+  it('says at once where a load needs more shards than can be used', async () => {
+    const { out } = await load('plan', '--connections', '1M', '--rate', '20k');
+    expect(out).toMatch(/^\d+ nodes \(1 of them to spare\), \d+ Redis shards, of which only 128 can be used\n/);
   });
 });
