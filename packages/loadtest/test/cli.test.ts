@@ -1,5 +1,8 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { main } from '../src/cli.js';
+import { main, processIo } from '../src/cli.js';
 
 const SECRET = 'a-secret-that-must-never-be-printed-0123456789';
 const FILES: Readonly<Record<string, string>> = {
@@ -24,6 +27,9 @@ const load = async (...args: string[]) => {
       const text = FILES[path];
       if (text === undefined) throw Object.assign(new Error('absent'), { code: 'ENOENT' });
       return text;
+    },
+    checkWritable: (path) => {
+      if (path.startsWith('/absent/')) throw Object.assign(new Error('absent'), { code: 'ENOENT' });
     },
     writeFile: () => {},
     isTerminal: false,
@@ -94,6 +100,17 @@ describe('replyx-load', () => {
     expect(err).not.toContain(SECRET);
   });
 
+  it.each([
+    ['--json', ['--json', '/absent/after']],
+    ['--html', ['--json', '/after', '--html', '/absent/after']],
+  ])('says before the load that the file of %s can not be written', async (option, files) => {
+    expect(await load('dialogs', ...URL, ...KEY, ...files)).toEqual({
+      code: 1,
+      out: '',
+      err: `replyx-load: the file "/absent/after" of ${option} can't be written\n`,
+    });
+  });
+
   it('prints the help of everything', async () => {
     for (const name of ['idle', 'dialogs', 'hot', 'storm', 'connects', 'flood', 'soak', 'rolling', 'compare', 'plan']) {
       const { code, out } = await load(name, '--help');
@@ -132,5 +149,24 @@ describe('replyx-load', () => {
   it('says at once where a load needs more shards than can be used', async () => {
     const { out } = await load('plan', '--connections', '1M', '--rate', '20k');
     expect(out).toMatch(/^\d+ nodes \(1 of them to spare\), \d+ Redis shards, of which only 128 can be used\n/);
+  });
+});
+
+describe('checkWritable', () => {
+  it('finds what can not be written, leaves what is there, and leaves nothing behind', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'replyx-load-'));
+    try {
+      const { checkWritable } = processIo();
+      const kept = join(folder, 'kept.json');
+      writeFileSync(kept, 'kept');
+      checkWritable(kept);
+      checkWritable(join(folder, 'new.json'));
+      expect(() => checkWritable(folder)).toThrow();
+      expect(() => checkWritable(join(folder, 'absent', 'new.json'))).toThrow();
+      expect(readdirSync(folder)).toEqual(['kept.json']);
+      expect(readFileSync(kept, 'utf8')).toBe('kept');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
