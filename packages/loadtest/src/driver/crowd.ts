@@ -22,7 +22,6 @@ export type Wait =
   | { readonly what: 'resend'; readonly client: Client; readonly seq: number };
 
 const JOIN_DEADLINE_MS = 15_000;
-const TOKEN_LIFE_SECONDS = 3_600;
 const BACKOFF_MS = { backoff: [1_000, 10_000], long_backoff: [5_000, 30_000] } as const;
 const JITTER_MS = 1_000;
 
@@ -228,7 +227,7 @@ export class Crowd implements LinkOwner {
 
   #tokenOf({ planned, dialog }: Client): string {
     if (planned.token !== undefined) return planned.token;
-    const { key, tenant, assistantId, origin } = this.#plan;
+    const { key, tenant, assistantId, origin, tokenLifeSeconds } = this.#plan;
     if (key === undefined) return '';
     // Made anew for each connection: kept, it would be the largest part of a client's memory.
     return mintToken(
@@ -240,7 +239,7 @@ export class Crowd implements LinkOwner {
         assistantId,
         dialogId: dialog.id,
         domains: [new URL(origin).hostname],
-        lifeSeconds: TOKEN_LIFE_SECONDS,
+        lifeSeconds: tokenLifeSeconds,
       },
       key,
     );

@@ -13,6 +13,7 @@ import { readApiKey, readSigningKey, readTokens } from './read-secrets.js';
 import type { RollingStep } from './rolling-steps.js';
 import type { LoadRun } from './run-load.js';
 import { DEFAULTS, driversFor, sizesOf } from './scenario-defaults.js';
+import { tokenLifeSeconds } from './token-life.js';
 
 /** A load as it was asked for, checked. */
 export interface LoadRequest {
@@ -174,25 +175,28 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     );
   }
 
-  const plan: LoadPlan = {
+  const spans = {
     scenario,
-    run,
-    urls,
-    origin: readOrigin(values.origin ?? 'https://load.example'),
-    role,
     dialogs,
-    perDialog,
     rate,
     rampMs: isIdle ? 0 : askedRampMs,
     durationMs,
     settleMs: span('settle', 10_000),
     connectRate,
-    textBytes: values.text === undefined ? 200 : parseBytes('--text', values.text),
-    churn: scenario !== 'soak' || values.churn === '0' ? 0 : rateOf('churn', 1),
     missed: count('missed') ?? 10,
     waves,
     spreadMs: span('spread', 0),
     quietMs: scenario === 'flood' ? span('quiet', 5_000) : 0,
+  };
+  const plan: LoadPlan = {
+    ...spans,
+    run,
+    urls,
+    origin: readOrigin(values.origin ?? 'https://load.example'),
+    role,
+    perDialog,
+    textBytes: values.text === undefined ? 200 : parseBytes('--text', values.text),
+    churn: scenario !== 'soak' || values.churn === '0' ? 0 : rateOf('churn', 1),
     attempts,
     attemptRate,
     deniedAddresses,
@@ -204,6 +208,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     tenant: readId('--tenant', values.tenant ?? 'load'),
     assistantId: readId('--assistant', values.assistant ?? `load-${run}`),
     key,
+    tokenLifeSeconds: tokenLifeSeconds(spans, { sockets, steps: steps.length, everyMs }),
     tokens,
     insecure: values.insecure === true,
     drivers,

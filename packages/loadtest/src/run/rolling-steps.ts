@@ -5,7 +5,7 @@ export type RollingStep =
   | { readonly kind: 'command'; readonly command: string }
   | { readonly kind: 'drain' | 'kill'; readonly pid: number };
 
-const COMMAND_DEADLINE_MS = 120_000;
+export const COMMAND_DEADLINE_MS = 120_000;
 
 const runCommand = (command: string): Promise<string> =>
   new Promise((resolve) => {
