@@ -51,7 +51,7 @@ export interface DriverResult {
   /** Clients that should be connected at the end, and are not. */
   readonly away: number;
   readonly latencies: Readonly<Record<LatencyName, EncodedHistogram>>;
-  /** Share of a core while it measured. */
+  /** Share of a core in the worst seconds of the load. */
   readonly cpuShare: number;
 }
 

@@ -74,12 +74,6 @@ export class DriverStats {
     return taken;
   }
 
-  /** Forgets what was timed of itself while the sockets were opened. */
-  startMeasuring(): void {
-    this.#latencies.late.clear();
-    this.#latencies.lag.clear();
-  }
-
   latencies(): Record<LatencyName, EncodedHistogram> {
     return Object.fromEntries(LATENCIES.map((name) => [name, this.#latencies[name].encode()])) as Record<
       LatencyName,

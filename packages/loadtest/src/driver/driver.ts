@@ -36,7 +36,6 @@ export class Driver {
   readonly #health: DriverHealth;
   #held: HeldSchedule | undefined;
   #holdMs = Number.POSITIVE_INFINITY;
-  #measuredShare = 0;
   #stopped = false;
 
   constructor(plan: LoadPlan, driver: number, clock: RunClock, say: (message: FromDriver) => void) {
@@ -106,14 +105,11 @@ export class Driver {
   async go(startUs: number): Promise<void> {
     const { rampMs, quietMs, scenario } = this.#plan;
     const flood = scenario === 'flood';
-    this.#stats.startMeasuring();
     this.#stats.quietFromUs = startUs + rampMs * 1000;
     this.#stats.measureFromUs = startUs + (rampMs + (flood ? quietMs : 0)) * 1000;
-    const cpu = process.cpuUsage();
-    const since = performance.now();
+    this.#health.startMeasuring();
     await this.#load(startUs);
-    const used = process.cpuUsage(cpu);
-    this.#measuredShare = (used.user + used.system) / 1000 / Math.max(1, performance.now() - since);
+    this.#health.stopMeasuring();
     this.#say(this.#tick());
     this.#say({ type: 'drained', heads: scenario === 'hot' ? this.#heads() : {} });
   }
@@ -214,7 +210,7 @@ export class Driver {
       faults: this.#faults,
       away: this.#clients.filter(({ state }) => state !== 'joined').length,
       latencies: this.#stats.latencies(),
-      cpuShare: this.#measuredShare,
+      cpuShare: this.#health.busiestShare(),
     };
   }
 }

@@ -42,7 +42,7 @@ export const MEASURES = {
   rss_per_connection: { unit: 'B', says: 'server memory per connection, bytes; with 1,000 connections or more' },
   rss_growth_per_hour: { unit: 'B', says: 'growth of server memory over the second half of the load, bytes an hour' },
   failed_steps: { unit: '', says: 'rolling: steps that failed' },
-  driver_cpu: { unit: '', says: 'share of a core of the busiest driver' },
+  driver_cpu: { unit: '', says: 'share of a core of the busiest driver, in the worst seconds of the load' },
   driver_lag_p99: { unit: 'ms', says: 'event loop lag of the drivers' },
   driver_late_p99: { unit: 'ms', says: 'how late the drivers sent' },
   driver_limited: { unit: '', says: '1 when the driver itself may be what was measured' },
