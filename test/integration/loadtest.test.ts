@@ -184,6 +184,15 @@ describe('replyx-load against a cluster of two nodes', () => {
     expect(counts.sent).toBeGreaterThanOrEqual(50 * 1.7);
   });
 
+  it('sets the exit code by its verdict, unless that is to be tolerated', async () => {
+    const load = ['--dialogs', '1', '--rate', '10', '--every', '100ms', '--duration', '200ms', '--exec', 'false'];
+    const ran = await run('rolling', ...load);
+    expect(ran.out).toContain('VERDICT          1 of 1 steps failed');
+    expect(ran.code).toBe(1);
+    expect((await run('rolling', ...load, '--tolerate-faults')).code).toBe(0);
+    expect((await run('rolling', ...load, '--tolerate-faults', '--assert', 'failed_steps=0')).code).toBe(1);
+  });
+
   it('ends early at an interrupt, with the results so far', async () => {
     const { child, ended } = start(
       'dialogs',

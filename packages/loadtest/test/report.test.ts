@@ -7,6 +7,7 @@ import { escapeHtml } from '../src/report/printable.js';
 import { Progress } from '../src/report/progress.js';
 import { summaryText } from '../src/report/summary-text.js';
 import { gridSteps, lineChart } from '../src/report/svg-chart.js';
+import { isWell } from '../src/report/verdict.js';
 import { RESULT_FORMAT, type RunResult, summarize } from '../src/run/run-result.js';
 import { Timeline, type TimePoint } from '../src/run/timeline.js';
 
@@ -150,6 +151,36 @@ describe('summaryText', () => {
     expect(text).toContain('3 lost');
     expect(text).toContain('DRIVER LIMITED');
     expect(text).toContain('interrupted');
+  });
+});
+
+describe('isWell', () => {
+  const counts = (over: Partial<RunResult['counts']>) => ({ counts: { ...result().counts, ...over } });
+  const steps = [{ atMs: 1, what: 'false', result: 'failed (code 1)' }];
+  const flood = (measures: Record<string, number>): Partial<RunResult> => ({
+    scenario: 'flood',
+    measures: { attempts: 9, ...measures },
+  });
+
+  it('holds for a run without faults, however it was ended and whatever its assertions say', () => {
+    expect(isWell(result())).toBe(true);
+    expect(isWell(result({ interrupted: true }))).toBe(true);
+    expect(isWell(result({ assertions: [{ text: 'sent<5', value: 10, ok: false }] }))).toBe(true);
+    expect(isWell(result(flood({ attempts_refused: 9 })))).toBe(true);
+  });
+
+  it.each([
+    ...Object.keys(noFaults()).map((name) => [name, { faults: { ...noFaults(), [name]: 1 } }] as const),
+    ['away', { measures: { away: 1 } }],
+    ['unsent', counts({ unsent: 1 })],
+    ['refused', counts({ refused: 1 })],
+    ['discontinued', counts({ discontinued: 1 })],
+    ['failed steps', { steps }],
+    ['an admitted attempt', flood({ admitted: 1 })],
+    ['an attempt without an answer', flood({ unanswered: 1 })],
+    ['an attempt that reached nobody', flood({ attempts_failed: 1 })],
+  ] as [string, Partial<RunResult>][])('does not hold for %s', (_, over) => {
+    expect(isWell(result(over))).toBe(false);
   });
 });
 

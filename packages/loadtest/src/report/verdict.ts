@@ -53,7 +53,7 @@ const floodVerdict = ({ scenario, measures }: RunResult): Verdict[] => {
   return [{ ok: admitted + unanswered + failed === 0, text: counted.join(', ') }];
 };
 
-const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunResult): Verdict[] => {
+const otherVerdicts = ({ measures, counts, scenario, steps }: RunResult): Verdict[] => {
   const failed = steps.filter(({ result }) => result !== 'ok').length;
   const away = measures['away'] ?? 0;
   return [
@@ -75,13 +75,20 @@ const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunRe
     ...(failed > 0
       ? [{ ok: false, text: `${formatNumber(failed)} of ${formatNumber(steps.length)} steps failed` }]
       : []),
-    ...(interrupted ? [{ ok: false, text: 'the run was interrupted' }] : []),
   ];
 };
 
-export const verdictsOf = (result: RunResult): Verdict[] => [
+const faultVerdicts = (result: RunResult): Verdict[] => [
   ...deliveryVerdict(result),
   ...stormVerdict(result),
   ...floodVerdict(result),
   ...otherVerdicts(result),
 ];
+
+export const verdictsOf = (result: RunResult): Verdict[] => [
+  ...faultVerdicts(result),
+  ...(result.interrupted ? [{ ok: false, text: 'the run was interrupted' }] : []),
+];
+
+/** Whether nothing was found wrong; how the run was ended does not count. */
+export const isWell = (result: RunResult): boolean => faultVerdicts(result).every(({ ok }) => ok);

@@ -6,6 +6,7 @@ import { htmlReport } from '../report/html-report.js';
 import { printable } from '../report/printable.js';
 import { Progress } from '../report/progress.js';
 import { summaryText } from '../report/summary-text.js';
+import { isWell } from '../report/verdict.js';
 import { makeDialogs, removeDialogs } from './dialog-setup.js';
 import { optionHelp } from './options.js';
 import { type LoadRequest, readLoad } from './read-load.js';
@@ -18,7 +19,8 @@ ${SCENARIOS[scenario][0]?.toUpperCase()}${SCENARIOS[scenario].slice(1)}.
 
 ${optionHelp()}
 
-Exit code: 0 done, and every --assert holds; 1 one does not, or the load could not be run; 2 usage; 130 interrupted.
+Exit code: 0 done, all is well and every --assert holds; 1 a verdict is not well (what is lost, refused, away, a step that failed, an attempt
+that was not refused) or an --assert does not hold, or the load could not be run; 2 usage; 130 interrupted.
 `;
 
 const INTERRUPTED = 130;
@@ -107,5 +109,7 @@ export const loadCommand = async (name: string, args: readonly string[], io: Com
   io.out(summaryText(judged));
   forEachOutput(outputs, (path, { text }) => io.writeFile(path, text(judged)));
   if (judged.assertions.some(({ ok }) => !ok)) return 1;
-  return judged.interrupted ? INTERRUPTED : 0;
+  // What was cut short is not whole either, by our own doing.
+  if (judged.interrupted) return INTERRUPTED;
+  return isWell(judged) || request.tolerateFaults ? 0 : 1;
 };

@@ -106,6 +106,11 @@ export const LOAD_OPTIONS = {
     value: '<measure>',
     says: 'exit code 1 unless it holds: p99<200, lost=0, ack_p99<1s',
   },
+  'tolerate-faults': {
+    type: 'boolean',
+    value: '',
+    says: 'a verdict that is not well is no reason for exit code 1: only --assert is',
+  },
   json: { type: 'string', value: '<file>', says: 'write the results' },
   html: { type: 'string', value: '<file>', says: 'write a report' },
   quietly: { type: 'boolean', value: '', says: 'no progress' },

@@ -22,6 +22,7 @@ export interface LoadRequest {
   readonly apiKey: string | undefined;
   readonly ownAssistant: boolean;
   readonly assertions: readonly Assertion[];
+  readonly tolerateFaults: boolean;
   readonly json: string | undefined;
   readonly html: string | undefined;
   readonly quietly: boolean;
@@ -250,6 +251,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     apiKey,
     ownAssistant: values.assistant === undefined,
     assertions,
+    tolerateFaults: values['tolerate-faults'] === true,
     json: values.json,
     html: values.html,
     quietly: values.quietly === true,
