@@ -12,10 +12,13 @@ vi.mock('../src/driver/link.js', () => ({
     readonly readyState = 1;
     joined = false;
     leaving = false;
+    readonly client: unknown;
     readonly token: string;
-    constructor(_owner: unknown, _client: unknown, _url: string, token: string) {
+    constructor(_owner: unknown, client: unknown, _url: string, token: string) {
+      this.client = client;
       this.token = token;
     }
+    terminate(): void {}
   },
 }));
 
@@ -62,5 +65,24 @@ describe('Crowd', () => {
     const { token } = client.link as unknown as { token: string };
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
     expect(claims.exp - claims.iat).toBe(40_000);
+  });
+
+  it('takes a client for whole where the server resumes its position', () => {
+    const { crowd, client, stats, join } = crowdOf();
+    join({ epoch: 'e', offset: 5, recovered: false });
+    crowd.cut(client);
+    join({ epoch: 'e', offset: 5, head: 5, recovered: true });
+    expect(stats.counts).toMatchObject({ recovered: 1, discontinued: 0, errors: {} });
+    expect(stats.latencies().recovery.count).toBe(1);
+  });
+
+  it('does not where that is said of another epoch, whose offsets mean something else', () => {
+    const { crowd, client, stats, join } = crowdOf();
+    join({ epoch: 'e', offset: 5, recovered: false });
+    crowd.cut(client);
+    join({ epoch: 'other', offset: 2, head: 2, recovered: true });
+    expect(stats.counts).toMatchObject({ recovered: 0, discontinued: 1, errors: { recovered_elsewhere: 1 } });
+    expect(stats.latencies().recovery.count).toBe(0);
+    expect(client.track.last).toBe(2);
   });
 });

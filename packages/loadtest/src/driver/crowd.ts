@@ -164,11 +164,13 @@ export class Crowd implements LinkOwner {
     if (client.epoch === '') {
       client.excused = false;
       client.track.restart(offset);
-    } else if (frame['recovered'] === true) {
+    } else if (frame['recovered'] === true && epoch === client.epoch) {
       counts.recovered += 1;
       client.recoverTo = head;
       if (client.track.last >= head) this.whole(client, nowUs);
     } else {
+      // Of another epoch's offsets a server can't know which of them this client has: that it says so is a fault of its own.
+      if (frame['recovered'] === true) countIn(counts.errors, 'recovered_elsewhere');
       counts.discontinued += 1;
       client.excused = false;
       client.track.restart(offset);

@@ -105,8 +105,11 @@ export class Driver {
   async go(startUs: number): Promise<void> {
     const { rampMs, quietMs, scenario } = this.#plan;
     const flood = scenario === 'flood';
-    this.#stats.quietFromUs = startUs + rampMs * 1000;
-    this.#stats.measureFromUs = startUs + (rampMs + (flood ? quietMs : 0)) * 1000;
+    this.#stats.startLoad({
+      rampFromUs: startUs,
+      quietFromUs: startUs + rampMs * 1000,
+      measureFromUs: startUs + (rampMs + (flood ? quietMs : 0)) * 1000,
+    });
     this.#health.startMeasuring();
     await this.#load(startUs);
     this.#health.stopMeasuring();

@@ -180,7 +180,8 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     scenario,
     dialogs,
     rate,
-    rampMs: isIdle ? 0 : askedRampMs,
+    // Sockets that are opened, or cut, have no rate that could rise.
+    rampMs: isIdle || scenario === 'storm' ? 0 : askedRampMs,
     durationMs,
     settleMs: span('settle', 10_000),
     connectRate,
