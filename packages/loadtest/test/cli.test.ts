@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { main, processIo } from '../src/cli.js';
+import { readLoad } from '../src/run/read-load.js';
 
 const SECRET = 'a-secret-that-must-never-be-printed-0123456789';
 const FILES: Readonly<Record<string, string>> = {
@@ -86,6 +89,8 @@ describe('replyx-load', () => {
   it.each([
     [['dialogs', ...URL, '--site-secret-file', '/absent']],
     [['dialogs', ...URL, '--tokens', '/tokens']],
+    // Beyond the greatest id that Linux gives.
+    [['dialogs', ...URL, ...KEY, '--pid', 'node-1=4194305']],
     [['dialogs', ...URL, '--tokens', '/empty']],
     [['compare', '/wrong', '/wrong']],
     [['compare', '/null', '/null']],
@@ -109,6 +114,24 @@ describe('replyx-load', () => {
       out: '',
       err: `replyx-load: the file "/absent/after" of ${option} can't be written\n`,
     });
+  });
+
+  it('says of which processes it will not measure everything', async () => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+    try {
+      await once(child, 'spawn');
+      const io = { ...processIo(), env: { SITE_SECRET: SECRET } };
+      const warnings = async (pid: number | undefined) =>
+        (await readLoad('dialogs', [...URL, '--pid', `node-1=${pid}`], io)).warnings;
+      expect(await warnings(child.pid)).toEqual([]);
+      expect(await warnings(process.pid)).toEqual([
+        expect.stringMatching(
+          new RegExp(`^node-1 \\(process ${process.pid}\\) has child processes .*\\b${child.pid}\\b`),
+        ),
+      ]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('prints the help of everything', async () => {

@@ -68,6 +68,8 @@ export const loadCommand = async (name: string, args: readonly string[], io: Com
       ? internalApi(internalUrls, apiKey)
       : undefined;
 
+  // Not progress: --quietly does not silence it.
+  for (const warning of request.warnings) io.err(`replyx-load: ${printable(warning)}\n`);
   let stop: () => void = () => {};
   let signals = 0;
   const onSignal = (): void => {

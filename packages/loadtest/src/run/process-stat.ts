@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ, fixed at 100 in the Linux ABI for every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -13,9 +13,11 @@ export interface Usage {
   readonly connections?: number;
 }
 
+/** The command name in brackets may hold spaces and brackets itself: the fields are counted from the last one. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+
 export const usageFrom = (stat: string, status: string, atMs: number): Usage => {
-  // The command name in brackets may hold spaces and brackets itself: count the fields from the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = fieldsOf(stat);
   const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status);
   return {
     atMs,
@@ -30,6 +32,25 @@ export const processUsage = (pid: number): Usage | undefined => {
     const [stat, status] = [readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(`/proc/${pid}/status`, 'utf8')];
     return usageFrom(stat, status, performance.now());
   } catch {
+    return undefined;
+  }
+};
+
+/** The processes that a process of this machine has started and that still run; empty where the system is not Linux. */
+export const childrenOf = (pid: number): number[] => {
+  try {
+    const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return ids.filter((id) => parentOf(id) === pid).map(Number);
+  } catch {
+    return [];
+  }
+};
+
+const parentOf = (id: string): number | undefined => {
+  try {
+    return Number(fieldsOf(readFileSync(`/proc/${id}/stat`, 'utf8'))[1]);
+  } catch {
+    // It ended meanwhile.
     return undefined;
   }
 };

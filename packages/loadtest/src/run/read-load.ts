@@ -6,6 +6,7 @@ import { CommandFailure, type CommandIo, parseOptions, UsageError } from '../com
 import { ATTEMPT_KINDS, type AttemptKind, heldSockets, type LoadPlan, type Scenario } from '../load-plan.js';
 import { formatMs, formatNumber, parseBytes, parseCount, parseDuration, parseNumber } from '../quantity.js';
 import { isLoopback, sourceAddresses } from '../source-addresses.js';
+import { checkRunning, childWarnings } from './check-processes.js';
 import { LOAD_OPTIONS } from './options.js';
 import { descriptorLimit } from './process-stat.js';
 import { findLocal, readIps, readPid, readServers, readUrls } from './read-addresses.js';
@@ -23,6 +24,8 @@ export interface LoadRequest {
   readonly ownAssistant: boolean;
   readonly assertions: readonly Assertion[];
   readonly tolerateFaults: boolean;
+  /** What the caller should know before the load. */
+  readonly warnings: readonly string[];
   readonly json: string | undefined;
   readonly html: string | undefined;
   readonly quietly: boolean;
@@ -222,6 +225,8 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
         ? internalUrls.map((base) => `${base}/metrics`)
         : []
       : readUrls('--metrics-url', values['metrics-url'], ['http:', 'https:']);
+  const servers = readServers(values.pid, metricsUrls);
+  checkRunning(servers);
   const apiKey = readApiKey(io, values['api-key-file']);
   if (internalUrls.length > 0 && apiKey === undefined && tokens === undefined) {
     throw new UsageError('--internal-url needs --api-key-file (or REPLYX_API_KEY, REPLYX_API_KEY_FILE)');
@@ -244,7 +249,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
         ...(scenario === 'flood' ? { attempts, attempt_rate: attemptRate } : {}),
         ...(scenario === 'storm' ? { missed: plan.missed, waves, spread_ms: plan.spreadMs } : {}),
       },
-      servers: readServers(values.pid, metricsUrls),
+      servers,
       steps,
       stepEveryMs: everyMs,
     },
@@ -252,6 +257,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     apiKey,
     ownAssistant: values.assistant === undefined,
     assertions,
+    warnings: childWarnings(servers),
     tolerateFaults: values['tolerate-faults'] === true,
     json: values.json,
     html: values.html,
