@@ -170,6 +170,29 @@ describe('replyx-load against a cluster of two nodes', () => {
     expect(counts.sent).toBe(150);
   });
 
+  it('does every step of a rolling load, however long one takes, and goes on with the load meanwhile', async () => {
+    const load = ['--dialogs', '4', '--rate', '50', '--every', '200ms', '--duration', '400ms'];
+    // It ends when the load is long past its duration.
+    const slow = 'sleep 1.5';
+    const ran = await run('rolling', ...load, '--exec', slow, '--exec', 'true', '--json', 'steps.json');
+    expect(ran).toMatchObject({ code: 0 });
+    const { steps, counts } = resultOf('steps.json');
+    expect(steps).toMatchObject([
+      { what: slow, result: 'ok' },
+      { what: 'true', result: 'ok' },
+    ]);
+    expect(counts.sent).toBeGreaterThanOrEqual(50 * 1.7);
+  });
+
+  it('sets the exit code by its verdict, unless that is to be tolerated', async () => {
+    const load = ['--dialogs', '1', '--rate', '10', '--every', '100ms', '--duration', '200ms', '--exec', 'false'];
+    const ran = await run('rolling', ...load);
+    expect(ran.out).toContain('VERDICT          1 of 1 steps failed');
+    expect(ran.code).toBe(1);
+    expect((await run('rolling', ...load, '--tolerate-faults')).code).toBe(0);
+    expect((await run('rolling', ...load, '--tolerate-faults', '--assert', 'failed_steps=0')).code).toBe(1);
+  });
+
   it('ends early at an interrupt, with the results so far', async () => {
     const { child, ended } = start(
       'dialogs',
@@ -213,6 +236,13 @@ describe('replyx-load against a cluster of two nodes', () => {
     });
     const foreign = await run('idle', '--connections', '2', '--site-secret-file', 'wrong', '--quietly');
     expect(foreign).toEqual({
+      code: 1,
+      out: '',
+      err: 'replyx-load: no connection was admitted: close 4002 (2 times)\n',
+    });
+    const load = ['--rate', '4', '--duration', '500ms', '--dialogs', '1'];
+    const unheard = await run('connects', ...load, '--site-secret-file', 'wrong', '--quietly');
+    expect(unheard).toEqual({
       code: 1,
       out: '',
       err: 'replyx-load: no connection was admitted: close 4002 (2 times)\n',

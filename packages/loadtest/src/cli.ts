@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { CommandFailure, type CommandIo, UsageError } from './command.js';
 import { isScenario, SCENARIOS, type Scenario } from './load-plan.js';
 import { planCommand, planHelp } from './plan/plan-command.js';
@@ -82,9 +82,19 @@ export const main = async (argv: readonly string[], io: CommandIo = processIo())
   }
 };
 
+/** Nothing but opening it tells whether a file can be written: not its mode, nor that of its folder. */
+const checkWritable = (path: string): void => {
+  const there = statSync(path, { throwIfNoEntry: false });
+  // The reader of a pipe would take our closing it for the end.
+  if (there?.isFIFO() === true) return;
+  closeSync(openSync(path, 'a'));
+  if (there === undefined) rmSync(path);
+};
+
 export const processIo = (): CommandIo => ({
   env: process.env,
   readFile: (path) => readFileSync(path, 'utf8'),
+  checkWritable,
   writeFile: (path, text) => writeFileSync(path, text),
   isTerminal: process.stderr.isTTY === true,
   out: (text) => void process.stdout.write(text),

@@ -4,6 +4,8 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readFile: (path: string) => string;
+  /** Throws where `writeFile` would; what is there stays as it is, and what is not is not made. */
+  readonly checkWritable: (path: string) => void;
   readonly writeFile: (path: string, text: string) => void;
   readonly isTerminal: boolean;
   /** Writes to standard output, as it is. */

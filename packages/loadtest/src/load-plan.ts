@@ -60,6 +60,7 @@ export interface LoadPlan {
   readonly tenant: string;
   readonly assistantId: string;
   readonly key: SigningKey | undefined;
+  readonly tokenLifeSeconds: number;
   readonly tokens: readonly GivenToken[] | undefined;
   /** Accept any certificate of wss:// targets. */
   readonly insecure: boolean;

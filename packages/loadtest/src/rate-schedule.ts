@@ -23,6 +23,26 @@ export const rateSchedule = ({ perSecond, rampMs, holdMs }: RateOptions): RateSc
   };
 };
 
+/** A schedule that is endless until it is told how long its full rate is held, which may be while it goes on. */
+export class HeldSchedule implements RateSchedule {
+  total: number;
+  readonly dueMs: (n: number) => number;
+  readonly #holding: (holdMs: number) => RateSchedule;
+
+  /** `holding`: the schedule for a time at the full rate, which may be infinite. */
+  constructor(holding: (holdMs: number) => RateSchedule) {
+    this.#holding = holding;
+    const endless = holding(Number.POSITIVE_INFINITY);
+    this.total = endless.total;
+    this.dueMs = (n) => endless.dueMs(n);
+  }
+
+  /** What was due after it and has been sent already stays sent. */
+  holdFor(holdMs: number): void {
+    this.total = this.#holding(holdMs).total;
+  }
+}
+
 /** One driver's share of a schedule: every `drivers`-th event, so that the drivers together keep the whole of it. */
 export const shareOf = (schedule: RateSchedule, driver: number, drivers: number): RateSchedule => ({
   total: Math.max(0, Math.ceil((schedule.total - driver) / drivers)),

@@ -4,7 +4,6 @@ import { countIn } from '../src/driver/driver-stats.js';
 import { heldSockets, type LoadPlan, partOf } from '../src/load-plan.js';
 import { driverLimits } from '../src/run/driver-limits.js';
 import { usageFrom } from '../src/run/process-stat.js';
-import { growthPerHour } from '../src/run/run-meter.js';
 import { driversFor, sizesOf } from '../src/run/scenario-defaults.js';
 import { sumsOf, usageOf } from '../src/run/scraped-metrics.js';
 import { isLoopback, sourceAddresses } from '../src/source-addresses.js';
@@ -183,7 +182,8 @@ describe('the parts of a load', () => {
 describe('what is read of the servers', () => {
   it('is CPU and memory of a process whose name holds blanks and brackets', () => {
     const stat = `42 (a (b) c) S ${Array.from({ length: 40 }, (_, i) => i + 4).join(' ')}`;
-    expect(usageFrom(stat, 'Name:\tx\nVmRSS:\t    2048 kB\n')).toEqual({
+    expect(usageFrom(stat, 'Name:\tx\nVmRSS:\t    2048 kB\n', 7)).toEqual({
+      atMs: 7,
       cpuSeconds: (14 + 15) / 100,
       rssBytes: 2_097_152,
     });
@@ -193,14 +193,8 @@ describe('what is read of the servers', () => {
     const sums = sumsOf(
       '# HELP x y\nreplyx_connections{kind="site"} 3\nreplyx_connections{kind="operator"} 4\nprocess_cpu_seconds_total 1.5\nbroken\nnan NaN\n',
     );
-    expect(usageOf(sums)).toEqual({ cpuSeconds: 1.5, rssBytes: 0, connections: 7 });
-    expect(usageOf(new Map())).toBeUndefined();
-  });
-
-  it('is a slope of memory over the second half', () => {
-    const series = Array.from({ length: 100 }, (_, i) => [i * 1_000, i < 50 ? 1e9 : 5e6 + i * 1_000] as const);
-    expect(growthPerHour(series)).toBeCloseTo(3_600_000, 3);
-    expect(growthPerHour(series.slice(0, 5))).toBeUndefined();
+    expect(usageOf(sums, 7)).toEqual({ atMs: 7, cpuSeconds: 1.5, rssBytes: 0, connections: 7 });
+    expect(usageOf(new Map(), 7)).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rateSchedule, shareOf } from '../src/rate-schedule.js';
+import { HeldSchedule, rateSchedule, shareOf } from '../src/rate-schedule.js';
 
 describe('rateSchedule', () => {
   it('spaces events evenly without a ramp', () => {
@@ -30,5 +30,17 @@ describe('rateSchedule', () => {
       return Array.from({ length: share.total }, (_, n) => share.dueMs(n));
     });
     expect(due.sort((a, b) => a - b)).toEqual(Array.from({ length: whole.total }, (_, n) => whole.dueMs(n)));
+  });
+});
+
+describe('HeldSchedule', () => {
+  it('goes on until it is told its time, and is then the schedule for it', () => {
+    const holding = (holdMs: number) => shareOf(rateSchedule({ perSecond: 100, rampMs: 1_000, holdMs }), 1, 3);
+    const held = new HeldSchedule(holding);
+    expect(held.total).toBe(Number.POSITIVE_INFINITY);
+    held.holdFor(2_000);
+    const known = holding(2_000);
+    expect(held.total).toBe(known.total);
+    for (const n of [0, 10, known.total - 1]) expect(held.dueMs(n)).toBe(known.dueMs(n));
   });
 });

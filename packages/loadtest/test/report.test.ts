@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { noFaults } from '../src/dialog-check.js';
 import { Histogram } from '../src/histogram.js';
-import { compareResults } from '../src/report/compare-command.js';
+import { compareResults, compareText } from '../src/report/compare-command.js';
 import { htmlReport } from '../src/report/html-report.js';
 import { escapeHtml } from '../src/report/printable.js';
 import { Progress } from '../src/report/progress.js';
 import { summaryText } from '../src/report/summary-text.js';
 import { gridSteps, lineChart } from '../src/report/svg-chart.js';
+import { isWell } from '../src/report/verdict.js';
 import { RESULT_FORMAT, type RunResult, summarize } from '../src/run/run-result.js';
 import { Timeline, type TimePoint } from '../src/run/timeline.js';
 
@@ -153,6 +154,36 @@ describe('summaryText', () => {
   });
 });
 
+describe('isWell', () => {
+  const counts = (over: Partial<RunResult['counts']>) => ({ counts: { ...result().counts, ...over } });
+  const steps = [{ atMs: 1, what: 'false', result: 'failed (code 1)' }];
+  const flood = (measures: Record<string, number>): Partial<RunResult> => ({
+    scenario: 'flood',
+    measures: { attempts: 9, ...measures },
+  });
+
+  it('holds for a run without faults, however it was ended and whatever its assertions say', () => {
+    expect(isWell(result())).toBe(true);
+    expect(isWell(result({ interrupted: true }))).toBe(true);
+    expect(isWell(result({ assertions: [{ text: 'sent<5', value: 10, ok: false }] }))).toBe(true);
+    expect(isWell(result(flood({ attempts_refused: 9 })))).toBe(true);
+  });
+
+  it.each([
+    ...Object.keys(noFaults()).map((name) => [name, { faults: { ...noFaults(), [name]: 1 } }] as const),
+    ['away', { measures: { away: 1 } }],
+    ['unsent', counts({ unsent: 1 })],
+    ['refused', counts({ refused: 1 })],
+    ['discontinued', counts({ discontinued: 1 })],
+    ['failed steps', { steps }],
+    ['an admitted attempt', flood({ admitted: 1 })],
+    ['an attempt without an answer', flood({ unanswered: 1 })],
+    ['an attempt that reached nobody', flood({ attempts_failed: 1 })],
+  ] as [string, Partial<RunResult>][])('does not hold for %s', (_, over) => {
+    expect(isWell(result(over))).toBe(false);
+  });
+});
+
 describe('compareResults', () => {
   const after = (measures: Record<string, number>, settings: RunResult['settings'] = result().settings) =>
     compareResults(result(), result({ measures: { ...result().measures, ...measures }, settings }), 10);
@@ -161,6 +192,32 @@ describe('compareResults', () => {
     expect(after({ p99: 11.5, cpu_us_per_message: 160, rate: 80 }).worse).toEqual(['p99', 'rate']);
     expect(after({ p99: 5, rate: 200 }).worse).toEqual([]);
     expect(after({ faults: 1 }).worse).toEqual(['faults']);
+  });
+
+  it('finds a load that failed altogether, which measured no latency and no rate', () => {
+    const dead = result({ measures: { refused: 500 } });
+    expect(compareResults(result(), dead, 10).worse).toEqual(['p50', 'p99', 'rate', 'cpu_us_per_message', 'refused']);
+    expect(compareResults(dead, result(), 10).worse).toEqual([]);
+  });
+
+  it.each(['refused', 'failed_steps', 'unanswered', 'attempts_failed'])('finds more %s', (name) => {
+    expect(after({ [name]: 1 }).worse).toEqual([name]);
+  });
+
+  it('finds a cost where there was none', () => {
+    const free = result({ measures: { p99: 0 } });
+    expect(compareResults(free, result({ measures: { p99: 1 } }), 10).worse).toEqual(['p99']);
+  });
+
+  it('warns of a run that says less than it seems to', () => {
+    const limited = result({ driverLimits: ['a driver used 97 % of a core'] });
+    const comparison = compareResults(limited, result({ interrupted: true }), 10);
+    expect(comparison.warnings).toEqual([
+      'before: the driver may be what was measured: a driver used 97 % of a core',
+      'after: the run was interrupted',
+    ]);
+    for (const warning of comparison.warnings) expect(compareText(comparison)).toContain(warning);
+    expect(after({}).warnings).toEqual([]);
   });
 
   it('says where two runs are not the same work', () => {

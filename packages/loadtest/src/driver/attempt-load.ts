@@ -1,3 +1,4 @@
+import { attemptName, attemptResult } from '../attempt-result.js';
 import type { AttemptKind, LoadPlan } from '../load-plan.js';
 import type { RateSchedule } from '../rate-schedule.js';
 import type { RunClock } from '../run-clock.js';
@@ -77,8 +78,8 @@ export class AttemptLoad {
     this.#inFlight += 1;
     attempt({ ...place.target, localAddress }, this.#bytes(kind, dialog, place), (outcome) => {
       this.#inFlight -= 1;
-      countIn(this.#stats.counts.attempts, `${kind}: ${outcome}`);
-      this.#stats.took('refusal', dueUs, this.#clock.nowUs());
+      countIn(this.#stats.counts.attempts, attemptName(kind, outcome));
+      if (attemptResult(kind, outcome) === 'refused') this.#stats.took('refusal', dueUs, this.#clock.nowUs());
     });
   }
 

@@ -88,7 +88,7 @@ export const attempt = (target: AttemptTarget, bytes: string | Buffer, onOutcome
     if (outcome !== undefined) tell(outcome);
   });
   socket.on('error', (error: NodeJS.ErrnoException) =>
-    tell(error.code === 'ECONNRESET' ? 'cut' : (error.code ?? 'error')),
+    tell(error.code === 'ECONNRESET' || error.code === 'EPIPE' ? 'cut' : (error.code ?? 'error')),
   );
   socket.on('close', () => tell('cut'));
 };

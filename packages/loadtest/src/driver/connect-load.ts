@@ -67,6 +67,12 @@ export const openAll = async (
   }: { clock: RunClock; schedule: RateSchedule; isStopped: () => boolean; deadlineMs: number },
 ): Promise<void> => {
   const end = performance.now() + deadlineMs;
+  let someInMs = performance.now();
+  // Where nobody was in for a while, nobody will be: an address that does not answer should not take a minute to say so.
+  const isHopeless = (): boolean => {
+    if (crowd.size > 0) someInMs = performance.now();
+    return performance.now() - someInMs > HOPELESS_MS;
+  };
   let opened = 0;
   let unsettled = 0;
   const settled = (): number => {
@@ -81,7 +87,7 @@ export const openAll = async (
     clock,
     schedule,
     startUs: clock.nowUs(),
-    isStopped: () => isStopped() || performance.now() > end,
+    isStopped: () => isStopped() || performance.now() > end || isHopeless(),
     onDue: (n, dueUs) => {
       if (unsettled >= MAX_IN_FLIGHT) {
         unsettled = opened - settled();
@@ -94,11 +100,5 @@ export const openAll = async (
       return true;
     },
   });
-  // Where nobody got in for a while, nobody will: an address that does not answer should not take a minute to say so.
-  const hopeless = performance.now() + HOPELESS_MS;
-  await until(
-    () => settled() >= clients.length || (crowd.size === 0 && performance.now() > hopeless),
-    end - performance.now(),
-    isStopped,
-  );
+  await until(() => settled() >= clients.length || isHopeless(), end - performance.now(), isStopped);
 };

@@ -22,7 +22,6 @@ export type Wait =
   | { readonly what: 'resend'; readonly client: Client; readonly seq: number };
 
 const JOIN_DEADLINE_MS = 15_000;
-const TOKEN_LIFE_SECONDS = 3_600;
 const BACKOFF_MS = { backoff: [1_000, 10_000], long_backoff: [5_000, 30_000] } as const;
 const JITTER_MS = 1_000;
 
@@ -165,11 +164,13 @@ export class Crowd implements LinkOwner {
     if (client.epoch === '') {
       client.excused = false;
       client.track.restart(offset);
-    } else if (frame['recovered'] === true) {
+    } else if (frame['recovered'] === true && epoch === client.epoch) {
       counts.recovered += 1;
       client.recoverTo = head;
       if (client.track.last >= head) this.whole(client, nowUs);
     } else {
+      // Of another epoch's offsets a server can't know which of them this client has: that it says so is a fault of its own.
+      if (frame['recovered'] === true) countIn(counts.errors, 'recovered_elsewhere');
       counts.discontinued += 1;
       client.excused = false;
       client.track.restart(offset);
@@ -228,7 +229,7 @@ export class Crowd implements LinkOwner {
 
   #tokenOf({ planned, dialog }: Client): string {
     if (planned.token !== undefined) return planned.token;
-    const { key, tenant, assistantId, origin } = this.#plan;
+    const { key, tenant, assistantId, origin, tokenLifeSeconds } = this.#plan;
     if (key === undefined) return '';
     // Made anew for each connection: kept, it would be the largest part of a client's memory.
     return mintToken(
@@ -240,7 +241,7 @@ export class Crowd implements LinkOwner {
         assistantId,
         dialogId: dialog.id,
         domains: [new URL(origin).hostname],
-        lifeSeconds: TOKEN_LIFE_SECONDS,
+        lifeSeconds: tokenLifeSeconds,
       },
       key,
     );

@@ -51,7 +51,7 @@ export interface DriverResult {
   /** Clients that should be connected at the end, and are not. */
   readonly away: number;
   readonly latencies: Readonly<Record<LatencyName, EncodedHistogram>>;
-  /** Share of a core while it measured. */
+  /** Share of a core in the worst seconds of the load. */
   readonly cpuShare: number;
 }
 
@@ -59,6 +59,8 @@ export type ToDriver =
   | { readonly type: 'plan'; readonly plan: LoadPlan; readonly driver: number; readonly baseNs: string }
   | { readonly type: 'connect' }
   | { readonly type: 'go'; readonly startUs: number }
+  /** Rolling: how long the full rate is held; until it is told, the load goes on. */
+  | { readonly type: 'hold'; readonly holdMs: number }
   /** Ends the load before its time. */
   | { readonly type: 'stop' }
   | { readonly type: 'verify'; readonly heads: Readonly<Record<string, number>> };

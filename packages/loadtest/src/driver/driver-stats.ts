@@ -10,6 +10,19 @@ export const countIn = (record: Record<string, number>, name: string): void => {
   record[key] = (record[key] ?? 0) + 1;
 };
 
+/** When the parts of a load begin: its ramp, the quiet part of a flood, and what counts for the percentiles. */
+export interface LoadTurns {
+  readonly rampFromUs: number;
+  readonly quietFromUs: number;
+  readonly measureFromUs: number;
+}
+
+const NOT_YET: LoadTurns = {
+  rampFromUs: Number.POSITIVE_INFINITY,
+  quietFromUs: Number.POSITIVE_INFINITY,
+  measureFromUs: Number.POSITIVE_INFINITY,
+};
+
 /** All that a driver counts and times. Times are in microseconds, from the moment at which something was due. */
 export class DriverStats {
   readonly counts: DriverCounts = {
@@ -29,9 +42,7 @@ export class DriverStats {
     turnedAway: {},
     attempts: {},
   };
-  /** What is due from here on counts for the percentiles; before it is the ramp, or the quiet part of a flood. */
-  measureFromUs = Number.POSITIVE_INFINITY;
-  quietFromUs = Number.POSITIVE_INFINITY;
+  #turns: LoadTurns = NOT_YET;
   readonly #latencies = Object.fromEntries(LATENCIES.map((name) => [name, new Histogram()])) as Record<
     LatencyName,
     Histogram
@@ -39,22 +50,29 @@ export class DriverStats {
   readonly #interval = new Histogram();
   readonly #otherInterval = new Histogram();
 
+  /** Until it is known when, nothing belongs to the load. */
+  startLoad(turns: LoadTurns): void {
+    this.#turns = turns;
+  }
+
   delivered(dueUs: number, nowUs: number): void {
     const took = nowUs - dueUs;
     this.counts.delivered += 1;
     this.#interval.record(took);
-    if (dueUs >= this.measureFromUs) this.#latencies.delivery.record(took);
-    else if (dueUs >= this.quietFromUs) this.#latencies.quiet.record(took);
+    if (dueUs >= this.#turns.measureFromUs) this.#latencies.delivery.record(took);
+    else if (dueUs >= this.#turns.quietFromUs) this.#latencies.quiet.record(took);
   }
 
   acked(dueUs: number, nowUs: number): void {
     this.counts.acked += 1;
-    if (dueUs >= this.measureFromUs) this.#latencies.ack.record(nowUs - dueUs);
+    if (dueUs >= this.#turns.measureFromUs) this.#latencies.ack.record(nowUs - dueUs);
   }
 
   /** What is not about a message. */
   took(name: 'connect' | 'recovery' | 'refusal', dueUs: number, nowUs: number): void {
-    this.#latencies[name].record(nowUs - dueUs);
+    const { rampFromUs, quietFromUs } = this.#turns;
+    // Sockets that are opened before the load count: they have a rate of their own.
+    if (dueUs < rampFromUs || dueUs >= quietFromUs) this.#latencies[name].record(nowUs - dueUs);
     this.#otherInterval.record(nowUs - dueUs);
   }
 
@@ -72,12 +90,6 @@ export class DriverStats {
     this.#interval.clear();
     this.#otherInterval.clear();
     return taken;
-  }
-
-  /** Forgets what was timed of itself while the sockets were opened. */
-  startMeasuring(): void {
-    this.#latencies.late.clear();
-    this.#latencies.lag.clear();
   }
 
   latencies(): Record<LatencyName, EncodedHistogram> {

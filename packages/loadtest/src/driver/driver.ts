@@ -1,6 +1,6 @@
 import { noFaults } from '../dialog-check.js';
 import { hasMessages, type LoadPlan, partOf } from '../load-plan.js';
-import { rateSchedule, shareOf } from '../rate-schedule.js';
+import { HeldSchedule, rateSchedule, shareOf } from '../rate-schedule.js';
 import type { RunClock } from '../run-clock.js';
 import { AttemptLoad } from './attempt-load.js';
 import { churn } from './churn.js';
@@ -34,7 +34,8 @@ export class Driver {
   readonly #connects: ConnectLoad;
   readonly #attempts: AttemptLoad;
   readonly #health: DriverHealth;
-  #measuredShare = 0;
+  #held: HeldSchedule | undefined;
+  #holdMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(plan: LoadPlan, driver: number, clock: RunClock, say: (message: FromDriver) => void) {
@@ -104,16 +105,22 @@ export class Driver {
   async go(startUs: number): Promise<void> {
     const { rampMs, quietMs, scenario } = this.#plan;
     const flood = scenario === 'flood';
-    this.#stats.startMeasuring();
-    this.#stats.quietFromUs = startUs + rampMs * 1000;
-    this.#stats.measureFromUs = startUs + (rampMs + (flood ? quietMs : 0)) * 1000;
-    const cpu = process.cpuUsage();
-    const since = performance.now();
+    this.#stats.startLoad({
+      rampFromUs: startUs,
+      quietFromUs: startUs + rampMs * 1000,
+      measureFromUs: startUs + (rampMs + (flood ? quietMs : 0)) * 1000,
+    });
+    this.#health.startMeasuring();
     await this.#load(startUs);
-    const used = process.cpuUsage(cpu);
-    this.#measuredShare = (used.user + used.system) / 1000 / Math.max(1, performance.now() - since);
+    this.#health.stopMeasuring();
     this.#say(this.#tick());
     this.#say({ type: 'drained', heads: scenario === 'hot' ? this.#heads() : {} });
+  }
+
+  /** How long the full rate of a rolling load is held, told when its steps are done. */
+  holdFor(holdMs: number): void {
+    this.#holdMs = holdMs;
+    this.#held?.holdFor(holdMs);
   }
 
   stop(): void {
@@ -142,7 +149,6 @@ export class Driver {
     const { scenario, rate, rampMs, quietMs, durationMs, drivers, attemptRate } = this.#plan;
     const startsInMs = (startUs - this.#clock.nowUs()) / 1000;
     const flood = scenario === 'flood';
-    const holdMs = durationMs + (flood ? quietMs : 0);
     const share = (perSecond: number, ramp: number, hold: number) =>
       shareOf(rateSchedule({ perSecond, rampMs: ramp, holdMs: hold }), this.#driver, drivers);
     const isStopped = () => this.#stopped;
@@ -161,8 +167,11 @@ export class Driver {
     // By slots: never the clients of one dialog one after the other, so that somebody stays to write.
     const bySlot = [...this.#clients].sort((a, b) => a.planned.slot - b.planned.slot);
     const endChurn = churn(this.#crowd, bySlot, scenario === 'soak' ? this.#plan.churn / drivers : 0);
-    const loads = [until(() => false, startsInMs + rampMs + holdMs, isStopped) as Promise<unknown>];
-    if (hasMessages(this.#plan)) loads.push(this.#messages.run(share(rate, rampMs, holdMs), startUs, this.#dialogs));
+    this.#held = new HeldSchedule((hold) => share(rate, rampMs, hold));
+    if (scenario !== 'rolling') this.holdFor(durationMs + (flood ? quietMs : 0));
+    const isOver = () => this.#clock.nowUs() >= startUs + (rampMs + this.#holdMs) * 1000;
+    const loads = [until(isOver, Number.POSITIVE_INFINITY, isStopped) as Promise<unknown>];
+    if (hasMessages(this.#plan)) loads.push(this.#messages.run(this.#held, startUs, this.#dialogs));
     if (flood) {
       const floodFromUs = startUs + (rampMs + quietMs) * 1000;
       loads.push(this.#attempts.run(share(attemptRate, 0, durationMs), floodFromUs, this.#dialogs));
@@ -204,7 +213,7 @@ export class Driver {
       faults: this.#faults,
       away: this.#clients.filter(({ state }) => state !== 'joined').length,
       latencies: this.#stats.latencies(),
-      cpuShare: this.#measuredShare,
+      cpuShare: this.#health.busiestShare(),
     };
   }
 }

@@ -21,6 +21,9 @@ const obey = async (message: ToDriver): Promise<void> => {
       return driver?.connect();
     case 'go':
       return driver?.go(message.startUs);
+    case 'hold':
+      driver?.holdFor(message.holdMs);
+      return;
     case 'stop':
       driver?.stop();
       return;

@@ -10,6 +10,8 @@ import { pace, until } from './pacing.js';
 const CUT_MS = 200;
 const ACKS_DEADLINE_MS = 20_000;
 const RECOVERY_DEADLINE_MS = 60_000;
+/** What a wave may wait beside its messages and its spread. */
+export const STORM_WAITS_MS = CUT_MS + ACKS_DEADLINE_MS + RECOVERY_DEADLINE_MS;
 
 const isWhole = (client: Client): boolean =>
   client.state === 'joined' && client.recoverTo === 0 && client.track.last >= client.dialog.check.head;

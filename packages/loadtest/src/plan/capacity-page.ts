@@ -107,6 +107,7 @@ const planBlock = (args: readonly string[]): string => {
   planCommand(args, {
     env: {},
     readFile: unused,
+    checkWritable: unused,
     writeFile: unused,
     isTerminal: false,
     out: (more) => {

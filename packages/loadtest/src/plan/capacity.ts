@@ -121,7 +121,13 @@ const resource = (
   return { name, unit, parts, total, each, needed: atLeastOne(total / each), used: total / (each * count) };
 };
 
-/** How many nodes and shards carry the demand within the means, and what of them gives out first. */
+/** More of anything than this is no cluster; the search for a number ends there. */
+export const MOST = 1e9;
+
+/**
+ * How many nodes and shards carry the demand within the means, and what of them gives out first. A node must be allowed more CPU and memory
+ * than it takes by itself. Where numbers are no longer finite, or nodes or shards are more than `MOST`, there is no plan.
+ */
 export const plan = (demand: Demand, means: Means, costs: UnitCosts): Capacity => {
   const memoryEach = Math.max(1, means.nodeMemoryBytes - costs.node_base);
   const nodeParts = (nodes: number) => {
@@ -133,8 +139,12 @@ export const plan = (demand: Demand, means: Means, costs: UnitCosts): Capacity =
   const byConnections = atLeastOne(demand.connections / means.nodeConnections);
   // More nodes split the dialogs more, which costs more: the number is raised until it carries itself.
   let carrying = Math.max(byMemory, byConnections);
-  while (sum(nodeParts(carrying).cpu) > carrying * means.nodeCpu) {
-    carrying = Math.max(carrying + 1, Math.floor(sum(nodeParts(carrying).cpu) / means.nodeCpu));
+  const itself = costs.node_itself * MICRO;
+  for (;;) {
+    const used = sum(nodeParts(carrying).cpu);
+    if (!(used > carrying * means.nodeCpu) || carrying > MOST) break;
+    // What there is to do besides the nodes themselves, by what each has left for it.
+    carrying = Math.max(carrying + 1, Math.floor((used - carrying * itself) / (means.nodeCpu - itself)));
   }
   const nodes = carrying + means.spareNodes;
   const { holders, cpu } = nodeParts(nodes);

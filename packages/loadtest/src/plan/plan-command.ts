@@ -8,7 +8,7 @@ import {
   parseDuration,
   parseNumber,
 } from '../quantity.js';
-import { type Capacity, type Demand, type Means, PARTITIONS, plan, type Resource } from './capacity.js';
+import { type Capacity, type Demand, type Means, MOST, PARTITIONS, plan, type Resource } from './capacity.js';
 import { measuredCosts, UNIT_COSTS, type UnitCosts, withCosts } from './unit-costs.js';
 
 export const planHelp = `Usage: replyx-load plan --connections <n> --rate <n/s> [options]
@@ -73,7 +73,7 @@ export const planText = (capacity: Capacity, { spareNodes }: Means): string => {
   const all = [['', 'used', 'needs', 'of means', 'for'], ...rows];
   const widths = [0, 1, 2, 3].map((i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
   return [
-    `${nodes} node${nodes === 1 ? '' : 's'}${spareNodes > 0 ? ` (${spareNodes} of them to spare)` : ''}, ${shards} Redis shard${shards === 1 ? '' : 's'}`,
+    `${nodes} node${nodes === 1 ? '' : 's'}${spareNodes > 0 ? ` (${spareNodes} of them to spare)` : ''}, ${shards} Redis shard${shards === 1 ? '' : 's'}${shards > PARTITIONS ? `, of which only ${PARTITIONS} can be used` : ''}`,
     firstText(capacity),
     `The nodes are as many because of ${becauseText(resources, 'node')}; the shards because of ${becauseText(resources, 'Redis')}`,
     '',
@@ -116,6 +116,12 @@ const readCosts = (io: CommandIo, path: string | undefined): { costs: UnitCosts;
   if (!read.ok) throw new CommandFailure(`the file of --costs: ${read.why}`);
   return read;
 };
+
+/** Whether all of it are numbers that a cluster may have. */
+const isPlan = ({ nodes, shards, resources, recoverySeconds, nodeEgress, redisEgress }: Capacity): boolean =>
+  nodes <= MOST &&
+  shards <= MOST &&
+  [recoverySeconds, nodeEgress, redisEgress, ...resources.map(({ total }) => total)].every(Number.isFinite);
 
 const TEXT = { type: 'string' } as const;
 
@@ -182,7 +188,16 @@ export const planCommand = (args: readonly string[], io: CommandIo): number => {
       `--node-memory is less than a node takes before its first connection (${formatBytes(costs.node_base)})`,
     );
   }
+  const idleShare = costs.node_itself / 1e6;
+  if (means.nodeCpu <= idleShare) {
+    throw new UsageError(
+      `--node-cpu is no more than a node uses without work (${formatNumber(idleShare, 4)} of a core)`,
+    );
+  }
+  if (means.redisMemoryBytes <= 0) throw new UsageError('--redis-memory takes more than 0');
   const capacity = plan(demand, means, costs);
+  if (!isPlan(capacity))
+    throw new UsageError(`this takes more than ${formatNumber(MOST)} nodes or shards: it has no plan`);
   if (values.json === true) io.out(`${JSON.stringify({ demand, means, costs, capacity })}\n`);
   else {
     io.out(planText(capacity, means));

@@ -153,7 +153,8 @@ export const withCosts = (
   const costs: Record<string, number> = { ...measuredCosts() };
   for (const [name, value] of Object.entries(json)) {
     if (!Object.hasOwn(UNIT_COSTS, name)) return { ok: false, why: `there is no cost ${JSON.stringify(name)}` };
-    if (typeof value !== 'number' || !(value >= 0)) return { ok: false, why: `${name} is no number from 0` };
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+      return { ok: false, why: `${name} is no number from 0` };
     costs[name] = value;
   }
   return { ok: true, costs: costs as UnitCosts, given: Object.keys(json) };

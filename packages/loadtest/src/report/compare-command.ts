@@ -7,9 +7,9 @@ export const compareHelp = `Usage: replyx-load compare <before.json> <after.json
 
 Shows the measures of two results side by side.
 
-  --fail-worse <percent>  exit code 1 when latency (p50, p99), CPU or memory a unit is worse by more than this, the rate lower, or
-                          there are faults that there were not
-  --json                  print {"differences", "measures", "worse"}
+  --fail-worse <percent>  exit code 1 when latency (p50, p99), CPU or memory a unit is worse by more than this, the rate lower, one
+                          of these is missing that was measured before, or there are more faults
+  --json                  print {"differences", "warnings", "measures", "worse"}
 
 Exit code: 0, 1 worse or a file that is no result, 2 usage.
 `;
@@ -17,7 +17,17 @@ Exit code: 0, 1 worse or a file that is no result, 2 usage.
 /** What gets worse by growing, and by shrinking. */
 const COSTS = /^(?:(?:ack_|connect_|recovery_|refusal_)?p(?:50|99)|cpu_us_per_\w+|rss_per_connection|quiet_ratio)$/;
 const GAINS = /^(?:rate|connect_rate)$/;
-const FAULTS = ['faults', 'away', 'discontinued', 'admitted', 'unsent'];
+const FAULTS = [
+  'faults',
+  'away',
+  'discontinued',
+  'unsent',
+  'refused',
+  'admitted',
+  'unanswered',
+  'attempts_failed',
+  'failed_steps',
+];
 
 export interface Row {
   readonly name: string;
@@ -30,9 +40,16 @@ export interface Row {
 export interface Comparison {
   /** Settings in which the runs differ, so that they are not the same work. */
   readonly differences: readonly string[];
+  /** Why one of the runs says less than its numbers seem to. */
+  readonly warnings: readonly string[];
   readonly measures: readonly Row[];
   readonly worse: readonly string[];
 }
+
+const warningsOf = (which: string, { driverLimits, interrupted }: RunResult): string[] => [
+  ...driverLimits.map((limit) => `${which}: the driver may be what was measured: ${limit}`),
+  ...(interrupted ? [`${which}: the run was interrupted`] : []),
+];
 
 export const compareResults = (before: RunResult, after: RunResult, toleratedPercent: number): Comparison => {
   const names = [...new Set([...Object.keys(before.measures), ...Object.keys(after.measures)])];
@@ -43,26 +60,44 @@ export const compareResults = (before: RunResult, after: RunResult, toleratedPer
   const most = 1 + toleratedPercent / 100;
   const isWorse = ({ name, before: a, after: b, ratio }: Row): boolean => {
     if (FAULTS.includes(name)) return (b ?? 0) > (a ?? 0);
-    if (ratio === null) return false;
-    return (COSTS.test(name) && ratio > most) || (GAINS.test(name) && ratio < 1 / most);
+    const [isCost, isGain] = [COSTS.test(name), GAINS.test(name)];
+    if (a === null || !(isCost || isGain)) return false;
+    // A load that got nothing done has no latency: what is missing now is not what has become better.
+    if (b === null) return true;
+    if (ratio === null) return isCost && b > a;
+    return isCost ? ratio > most : ratio < 1 / most;
   };
   const keys = [...new Set([...Object.keys(before.settings), ...Object.keys(after.settings)])];
   return {
     differences: keys.filter(
       (key) => key !== 'urls' && JSON.stringify(before.settings[key]) !== JSON.stringify(after.settings[key]),
     ),
+    warnings: [...warningsOf('before', before), ...warningsOf('after', after)],
     measures,
     worse: measures.filter(isWorse).map(({ name }) => name),
   };
 };
 
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A number, or null: JSON has no word for what is not finite. */
+const isMeasure = (value: unknown): boolean => value === null || typeof value === 'number';
+
+const isResult = (json: unknown): json is RunResult =>
+  isRecord(json) &&
+  json['format'] === RESULT_FORMAT &&
+  isRecord(json['measures']) &&
+  Object.values(json['measures']).every(isMeasure) &&
+  isRecord(json['settings']) &&
+  Array.isArray(json['driverLimits']) &&
+  json['driverLimits'].every((limit) => typeof limit === 'string');
+
 const readResult = (io: CommandIo, path: string): RunResult => {
   const text = readNamedFile(io, 'compare', path);
   try {
-    const result = JSON.parse(text) as RunResult;
-    const isResult =
-      result.format === RESULT_FORMAT && typeof result.measures === 'object' && typeof result.settings === 'object';
-    if (isResult) return result;
+    const json: unknown = JSON.parse(text);
+    if (isResult(json)) return json;
   } catch {
     // Told below.
   }
@@ -73,7 +108,7 @@ const cell = (value: number | null): string => (value === null ? '-' : formatNum
 const change = (ratio: number | null): string =>
   ratio === null ? '' : `${ratio >= 1 ? '+' : ''}${((ratio - 1) * 100).toFixed(1)} %`;
 
-export const compareText = ({ differences, measures, worse }: Comparison): string => {
+export const compareText = ({ differences, warnings, measures, worse }: Comparison): string => {
   const shown = measures.filter(({ before, after }) => (before ?? 0) !== 0 || (after ?? 0) !== 0);
   const rows = [
     ['', 'before', 'after', 'change'],
@@ -88,11 +123,13 @@ export const compareText = ({ differences, measures, worse }: Comparison): strin
   const table = rows.map(([name = '', a = '', b = '', c = '']) =>
     `${name.padEnd(widths[0] ?? 0)}  ${a.padStart(widths[1] ?? 0)}  ${b.padStart(widths[2] ?? 0)}  ${c}`.trimEnd(),
   );
-  const warning =
-    differences.length === 0
+  const warned = [
+    ...(differences.length === 0
       ? []
-      : [`These are not the same work: ${differences.map(printable).join(', ')} differ.`, ''];
-  return `${[...warning, ...table].join('\n')}\n`;
+      : [`These are not the same work: ${differences.map(printable).join(', ')} differ.`]),
+    ...warnings.map(printable),
+  ];
+  return `${[...warned, ...(warned.length === 0 ? [] : ['']), ...table].join('\n')}\n`;
 };
 
 export const compareCommand = (args: readonly string[], io: CommandIo): number => {

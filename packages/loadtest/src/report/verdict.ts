@@ -43,16 +43,17 @@ const floodVerdict = ({ scenario, measures }: RunResult): Verdict[] => {
   if (scenario !== 'flood') return [];
   const admitted = measures['admitted'] ?? 0;
   const unanswered = measures['unanswered'] ?? 0;
-  const refused = (measures['attempts'] ?? 0) - admitted - unanswered;
-  return [
-    {
-      ok: admitted === 0 && unanswered === 0,
-      text: `${formatNumber(refused)} attempts refused, ${formatNumber(admitted)} admitted, ${formatNumber(unanswered)} without an answer`,
-    },
+  const failed = measures['attempts_failed'] ?? 0;
+  const counted = [
+    `${formatNumber(measures['attempts_refused'] ?? 0)} attempts refused`,
+    `${formatNumber(admitted)} admitted`,
+    `${formatNumber(unanswered)} without an answer`,
+    ...(failed > 0 ? [`${formatNumber(failed)} failed: they reached nobody, or were cut without a word`] : []),
   ];
+  return [{ ok: admitted + unanswered + failed === 0, text: counted.join(', ') }];
 };
 
-const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunResult): Verdict[] => {
+const otherVerdicts = ({ measures, counts, scenario, steps }: RunResult): Verdict[] => {
   const failed = steps.filter(({ result }) => result !== 'ok').length;
   const away = measures['away'] ?? 0;
   return [
@@ -74,13 +75,20 @@ const otherVerdicts = ({ measures, counts, interrupted, scenario, steps }: RunRe
     ...(failed > 0
       ? [{ ok: false, text: `${formatNumber(failed)} of ${formatNumber(steps.length)} steps failed` }]
       : []),
-    ...(interrupted ? [{ ok: false, text: 'the run was interrupted' }] : []),
   ];
 };
 
-export const verdictsOf = (result: RunResult): Verdict[] => [
+const faultVerdicts = (result: RunResult): Verdict[] => [
   ...deliveryVerdict(result),
   ...stormVerdict(result),
   ...floodVerdict(result),
   ...otherVerdicts(result),
 ];
+
+export const verdictsOf = (result: RunResult): Verdict[] => [
+  ...faultVerdicts(result),
+  ...(result.interrupted ? [{ ok: false, text: 'the run was interrupted' }] : []),
+];
+
+/** Whether nothing was found wrong; how the run was ended does not count. */
+export const isWell = (result: RunResult): boolean => faultVerdicts(result).every(({ ok }) => ok);

@@ -1,6 +1,6 @@
 /** What says of the drivers that they kept up. */
 export interface DriverLoad {
-  /** Share of a core of the busiest driver under the load. */
+  /** Share of a core of the busiest driver, in the worst seconds of the load. */
   readonly cpuShare: number;
   readonly lagP99Ms: number;
   /** How late messages were sent. */

@@ -1,3 +1,4 @@
+import { attemptResults } from '../attempt-result.js';
 import type { DeliveryFaults } from '../dialog-check.js';
 import type { DriverCounts, LatencyName } from '../driver/driver-messages.js';
 import type { LoadPlan } from '../load-plan.js';
@@ -81,13 +82,14 @@ const countMeasures = ({ counts, faults, away }: Gathered): Record<string, numbe
 
 const floodMeasures = ({ plan, counts, latencies }: Gathered): Record<string, number> => {
   if (plan.scenario !== 'flood') return {};
-  const ending = (outcome: string): number =>
-    Object.entries(counts.attempts).reduce((sum, [name, n]) => (name.endsWith(`: ${outcome}`) ? sum + n : sum), 0);
+  const { refused, admitted, unanswered, failed } = attemptResults(counts.attempts);
   const { quiet, delivery } = latencies;
   return {
     attempts: sumOf(counts.attempts),
-    admitted: ending('admitted'),
-    unanswered: ending('no answer'),
+    attempts_refused: refused,
+    attempts_failed: failed,
+    admitted,
+    unanswered,
     ...(quiet === undefined || delivery === undefined || quiet.p99 === 0
       ? {}
       : { quiet_ratio: delivery.p99 / quiet.p99 }),
@@ -103,9 +105,12 @@ const cost = (name: string, cpuSeconds: number, events: number): Record<string, 
 const costMeasures = (gathered: Gathered): Record<string, number> => {
   const { plan, turns, counts, latencies, connectionsAtStart, joinedAtStart, hasServers } = gathered;
   const { before, connected, loadStart, loadEnd } = turns;
-  // Of servers that have ended nobody can tell what they used, and the others' use alone would be too little.
-  if (!hasServers || loadEnd.usages.includes(undefined) || before.usages.includes(undefined)) return {};
   const measureStart = turns.measureStart ?? loadStart;
+  const isKnown = [before, connected, loadStart, measureStart, loadEnd].every(
+    ({ usages }) => !usages.includes(undefined),
+  );
+  // Of servers that have ended, or gave no answer, nobody can tell what they used, and the others' use alone would be too little.
+  if (!hasServers || !isKnown) return {};
   const under = cpuBetween(measureStart, loadEnd);
   const shared: Record<string, number> = { server_cpu: under / seconds(measureStart, loadEnd) };
   if (connectionsAtStart >= MIN_CONNECTIONS)
@@ -118,7 +123,7 @@ const costMeasures = (gathered: Gathered): Record<string, number> => {
       const quietShare =
         plan.quietMs === 0 ? 0 : cpuBetween(loadStart, measureStart) / seconds(loadStart, measureStart);
       const beyond = under - quietShare * seconds(measureStart, loadEnd);
-      return { ...shared, ...cost('cpu_us_per_attempt', beyond, sumOf(counts.attempts)) };
+      return { ...shared, ...cost('cpu_us_per_attempt', beyond, attemptResults(counts.attempts).refused) };
     }
     case 'storm':
       return {

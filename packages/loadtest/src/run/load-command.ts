@@ -6,9 +6,10 @@ import { htmlReport } from '../report/html-report.js';
 import { printable } from '../report/printable.js';
 import { Progress } from '../report/progress.js';
 import { summaryText } from '../report/summary-text.js';
+import { isWell } from '../report/verdict.js';
 import { makeDialogs, removeDialogs } from './dialog-setup.js';
 import { optionHelp } from './options.js';
-import { readLoad } from './read-load.js';
+import { type LoadRequest, readLoad } from './read-load.js';
 import { runLoad } from './run-load.js';
 import type { RunResult } from './run-result.js';
 
@@ -18,17 +19,37 @@ ${SCENARIOS[scenario][0]?.toUpperCase()}${SCENARIOS[scenario].slice(1)}.
 
 ${optionHelp()}
 
-Exit code: 0 done, and every --assert holds; 1 one does not, or the load could not be run; 2 usage; 130 interrupted.
+Exit code: 0 done, all is well and every --assert holds; 1 a verdict is not well (what is lost, refused, away, a step that failed, an attempt
+that was not refused) or an --assert does not hold, or the load could not be run; 2 usage; 130 interrupted.
 `;
 
 const INTERRUPTED = 130;
 
-const write = (io: CommandIo, option: string, path: string | undefined, text: () => string): void => {
-  if (path === undefined) return;
-  try {
-    io.writeFile(path, text());
-  } catch {
-    throw new CommandFailure(`the file ${JSON.stringify(path)} of ${option} can't be written`);
+/** A file of the results, where one was asked for. */
+interface Output {
+  readonly option: '--json' | '--html';
+  readonly path: string | undefined;
+  readonly text: (result: RunResult) => string;
+}
+
+const outputsOf = ({ json, html }: LoadRequest): Output[] => [
+  { option: '--json', path: json, text: (result) => `${JSON.stringify(result, undefined, 1)}\n` },
+  { option: '--html', path: html, text: htmlReport },
+];
+
+/** Does the work for each file that was asked for, whatever becomes of the other; then throws for the first that failed. */
+const forEachOutput = (outputs: readonly Output[], work: (path: string, output: Output) => void): void => {
+  const failed = outputs.filter((output) => {
+    try {
+      if (output.path !== undefined) work(output.path, output);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  const [first] = failed;
+  if (first !== undefined) {
+    throw new CommandFailure(`the file ${JSON.stringify(first.path)} of ${first.option} can't be written`);
   }
 };
 
@@ -38,12 +59,17 @@ export const loadCommand = async (name: string, args: readonly string[], io: Com
   const request = await readLoad(name, args, io);
   const { run, internalUrls, apiKey, ownAssistant, assertions } = request;
   const { plan } = run;
+  const outputs = outputsOf(request);
+  // Now, not after hours of load.
+  forEachOutput(outputs, io.checkWritable);
   const progress = new Progress(request.quietly ? () => {} : (text) => io.err(text), io.isTerminal && !request.quietly);
   const api =
     internalUrls.length > 0 && apiKey !== undefined && plan.tokens === undefined
       ? internalApi(internalUrls, apiKey)
       : undefined;
 
+  // Not progress: --quietly does not silence it.
+  for (const warning of request.warnings) io.err(`replyx-load: ${printable(warning)}\n`);
   let stop: () => void = () => {};
   let signals = 0;
   const onSignal = (): void => {
@@ -83,8 +109,9 @@ export const loadCommand = async (name: string, args: readonly string[], io: Com
 
   const judged: RunResult = { ...result, assertions: judge(assertions, result.measures) };
   io.out(summaryText(judged));
-  write(io, '--json', request.json, () => `${JSON.stringify(judged, undefined, 1)}\n`);
-  write(io, '--html', request.html, () => htmlReport(judged));
+  forEachOutput(outputs, (path, { text }) => io.writeFile(path, text(judged)));
   if (judged.assertions.some(({ ok }) => !ok)) return 1;
-  return judged.interrupted ? INTERRUPTED : 0;
+  // What was cut short is not whole either, by our own doing.
+  if (judged.interrupted) return INTERRUPTED;
+  return isWell(judged) || request.tolerateFaults ? 0 : 1;
 };

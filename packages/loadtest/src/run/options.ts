@@ -45,7 +45,7 @@ export const LOAD_OPTIONS = {
   dialogs: { type: 'string', value: '<n>', says: 'dialogs' },
   'per-dialog': { type: 'string', value: '<n>', says: 'sockets of a dialog, spread over the addresses (2)' },
   rate: { type: 'string', value: '<n/s>', says: 'messages a second; connects: connects a second' },
-  duration: { type: 'string', value: '<time>', says: 'how long at the full rate (30s; soak 1h)' },
+  duration: { type: 'string', value: '<time>', says: 'how long at the full rate (30s; soak 1h; rolling: at least)' },
   ramp: {
     type: 'string',
     value: '<time>',
@@ -74,7 +74,7 @@ export const LOAD_OPTIONS = {
   exec: { type: 'string', multiple: true, value: '<command>', says: 'rolling: a step: a shell command' },
   drain: { type: 'string', multiple: true, value: '<pid>', says: 'rolling: a step: SIGTERM' },
   kill: { type: 'string', multiple: true, value: '<pid>', says: 'rolling: a step: SIGKILL' },
-  every: { type: 'string', value: '<time>', says: 'rolling: time between the steps (10s)' },
+  every: { type: 'string', value: '<time>', says: 'rolling: time between the steps, and after the last (10s)' },
   drivers: { type: 'string', value: '<n>', says: 'driver processes (as many as the load needs, up to the CPUs)' },
   'source-addresses': {
     type: 'string',
@@ -105,6 +105,11 @@ export const LOAD_OPTIONS = {
     multiple: true,
     value: '<measure>',
     says: 'exit code 1 unless it holds: p99<200, lost=0, ack_p99<1s',
+  },
+  'tolerate-faults': {
+    type: 'boolean',
+    value: '',
+    says: 'a verdict that is not well is no reason for exit code 1: only --assert is',
   },
   json: { type: 'string', value: '<file>', says: 'write the results' },
   html: { type: 'string', value: '<file>', says: 'write a report' },

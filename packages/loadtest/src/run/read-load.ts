@@ -6,6 +6,7 @@ import { CommandFailure, type CommandIo, parseOptions, UsageError } from '../com
 import { ATTEMPT_KINDS, type AttemptKind, heldSockets, type LoadPlan, type Scenario } from '../load-plan.js';
 import { formatMs, formatNumber, parseBytes, parseCount, parseDuration, parseNumber } from '../quantity.js';
 import { isLoopback, sourceAddresses } from '../source-addresses.js';
+import { checkRunning, childWarnings } from './check-processes.js';
 import { LOAD_OPTIONS } from './options.js';
 import { descriptorLimit } from './process-stat.js';
 import { findLocal, readIps, readPid, readServers, readUrls } from './read-addresses.js';
@@ -13,6 +14,7 @@ import { readApiKey, readSigningKey, readTokens } from './read-secrets.js';
 import type { RollingStep } from './rolling-steps.js';
 import type { LoadRun } from './run-load.js';
 import { DEFAULTS, driversFor, sizesOf } from './scenario-defaults.js';
+import { tokenLifeSeconds } from './token-life.js';
 
 /** A load as it was asked for, checked. */
 export interface LoadRequest {
@@ -21,6 +23,9 @@ export interface LoadRequest {
   readonly apiKey: string | undefined;
   readonly ownAssistant: boolean;
   readonly assertions: readonly Assertion[];
+  readonly tolerateFaults: boolean;
+  /** What the caller should know before the load. */
+  readonly warnings: readonly string[];
   readonly json: string | undefined;
   readonly html: string | undefined;
   readonly quietly: boolean;
@@ -174,25 +179,29 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     );
   }
 
-  const plan: LoadPlan = {
+  const spans = {
     scenario,
-    run,
-    urls,
-    origin: readOrigin(values.origin ?? 'https://load.example'),
-    role,
     dialogs,
-    perDialog,
     rate,
-    rampMs: isIdle ? 0 : askedRampMs,
+    // Sockets that are opened, or cut, have no rate that could rise.
+    rampMs: isIdle || scenario === 'storm' ? 0 : askedRampMs,
     durationMs,
     settleMs: span('settle', 10_000),
     connectRate,
-    textBytes: values.text === undefined ? 200 : parseBytes('--text', values.text),
-    churn: scenario !== 'soak' || values.churn === '0' ? 0 : rateOf('churn', 1),
     missed: count('missed') ?? 10,
     waves,
     spreadMs: span('spread', 0),
     quietMs: scenario === 'flood' ? span('quiet', 5_000) : 0,
+  };
+  const plan: LoadPlan = {
+    ...spans,
+    run,
+    urls,
+    origin: readOrigin(values.origin ?? 'https://load.example'),
+    role,
+    perDialog,
+    textBytes: values.text === undefined ? 200 : parseBytes('--text', values.text),
+    churn: scenario !== 'soak' || values.churn === '0' ? 0 : rateOf('churn', 1),
     attempts,
     attemptRate,
     deniedAddresses,
@@ -204,6 +213,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     tenant: readId('--tenant', values.tenant ?? 'load'),
     assistantId: readId('--assistant', values.assistant ?? `load-${run}`),
     key,
+    tokenLifeSeconds: tokenLifeSeconds(spans, { sockets, steps: steps.length, everyMs }),
     tokens,
     insecure: values.insecure === true,
     drivers,
@@ -215,6 +225,8 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
         ? internalUrls.map((base) => `${base}/metrics`)
         : []
       : readUrls('--metrics-url', values['metrics-url'], ['http:', 'https:']);
+  const servers = readServers(values.pid, metricsUrls);
+  checkRunning(servers);
   const apiKey = readApiKey(io, values['api-key-file']);
   if (internalUrls.length > 0 && apiKey === undefined && tokens === undefined) {
     throw new UsageError('--internal-url needs --api-key-file (or REPLYX_API_KEY, REPLYX_API_KEY_FILE)');
@@ -237,7 +249,7 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
         ...(scenario === 'flood' ? { attempts, attempt_rate: attemptRate } : {}),
         ...(scenario === 'storm' ? { missed: plan.missed, waves, spread_ms: plan.spreadMs } : {}),
       },
-      servers: readServers(values.pid, metricsUrls),
+      servers,
       steps,
       stepEveryMs: everyMs,
     },
@@ -245,6 +257,8 @@ export const readLoad = async (scenario: Scenario, args: readonly string[], io: 
     apiKey,
     ownAssistant: values.assistant === undefined,
     assertions,
+    warnings: childWarnings(servers),
+    tolerateFaults: values['tolerate-faults'] === true,
     json: values.json,
     html: values.html,
     quietly: values.quietly === true,

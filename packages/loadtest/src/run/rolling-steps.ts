@@ -5,7 +5,7 @@ export type RollingStep =
   | { readonly kind: 'command'; readonly command: string }
   | { readonly kind: 'drain' | 'kill'; readonly pid: number };
 
-const COMMAND_DEADLINE_MS = 120_000;
+export const COMMAND_DEADLINE_MS = 120_000;
 
 const runCommand = (command: string): Promise<string> =>
   new Promise((resolve) => {
@@ -31,7 +31,10 @@ const sendSignal = (pid: number, signal: 'SIGTERM' | 'SIGKILL'): string => {
 export const describeStep = (step: RollingStep): string =>
   step.kind === 'command' ? step.command : step.kind === 'drain' ? `SIGTERM ${step.pid}` : `SIGKILL ${step.pid}`;
 
-/** Does the steps one after the other, each at its time or when the one before has ended. Never rejects. */
+/**
+ * Does the steps one after the other, each at its time or when the one before has ended. Resolves when the last has ended, with the
+ * milliseconds since the start. Never rejects.
+ */
 export const runSteps = async (
   steps: readonly RollingStep[],
   {
@@ -46,13 +49,13 @@ export const runSteps = async (
     readonly isStopped: () => boolean;
     readonly onStep: (step: Step) => void;
   },
-): Promise<void> => {
+): Promise<number> => {
   for (const [i, step] of steps.entries()) {
     const dueMs = sinceMs + everyMs * (i + 1);
     while (performance.now() < dueMs && !isStopped()) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, Math.max(1, dueMs - performance.now()))));
     }
-    if (isStopped()) return;
+    if (isStopped()) break;
     const atMs = performance.now() - sinceMs;
     const result =
       step.kind === 'command'
@@ -60,4 +63,5 @@ export const runSteps = async (
         : sendSignal(step.pid, step.kind === 'drain' ? 'SIGTERM' : 'SIGKILL');
     onStep({ atMs, what: describeStep(step), result });
   }
+  return performance.now() - sinceMs;
 };

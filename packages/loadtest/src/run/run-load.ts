@@ -3,7 +3,7 @@ import { heldSockets, type LoadPlan } from '../load-plan.js';
 import { assembleResult } from './assemble-result.js';
 import { DriverProcess } from './driver-process.js';
 import { type RollingStep, runSteps } from './rolling-steps.js';
-import { growthPerHour, type LiveView, RunMeter } from './run-meter.js';
+import { type LiveView, RunMeter } from './run-meter.js';
 import type { RunResult, Step } from './run-result.js';
 import { type ServerSample, type ServerSource, ServerWatch } from './server-watch.js';
 import { addCounts } from './timeline.js';
@@ -33,6 +33,9 @@ const commonest = (record: Readonly<Record<string, number>>): string => {
   const [first] = Object.entries(record).sort(([, a], [, b]) => b - a);
   return first === undefined ? 'no answer' : `${first[0]} (${first[1]} times)`;
 };
+
+const nobodyAdmitted = (turnedAway: Readonly<Record<string, number>>): CommandFailure =>
+  new CommandFailure(`no connection was admitted: ${commonest(turnedAway)}`);
 
 /** Runs a load from the first process to the verdict. Rejects with `CommandFailure` when it can't be run. */
 export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult> => {
@@ -64,7 +67,7 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
     const atStart = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
     const connectionsAtStart = drivers.reduce((sum, { lastTick }) => sum + (lastTick?.connections ?? 0), 0);
     if (held > 0 && connectionsAtStart === 0 && !state.stopped) {
-      throw new CommandFailure(`no connection was admitted: ${commonest(atStart.turnedAway)}`);
+      throw nobodyAdmitted(atStart.turnedAway);
     }
 
     hooks.onPhase('load');
@@ -88,8 +91,15 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
         done.push(step);
         hooks.onRolling(step);
       },
+    }).then((endedMs) => {
+      if (steps.length === 0) return;
+      // A step may take its time: what it does to the load must be seen, and what it leaves behind.
+      const holdMs = Math.max(plan.durationMs, endedMs + stepEveryMs - plan.rampMs);
+      for (const driver of drivers) driver.send({ type: 'hold', holdMs });
     });
     const drained = await all((driver) => driver.next('drained'));
+    const atEnd = addCounts(drivers.flatMap(({ lastTick }) => lastTick?.counts ?? []));
+    if (plan.scenario === 'connects' && atEnd.joined === 0 && !state.stopped) throw nobodyAdmitted(atEnd.turnedAway);
     const loadEnd = await watch.sample(true);
     state.ended = true;
     clearTimeout(atMeasureStart);
@@ -114,7 +124,7 @@ export const runLoad = async (run: LoadRun, hooks: LoadHooks): Promise<RunResult
       joinedAtStart: atStart.joined,
       steps: done,
       timeline: meter.timeline.points(),
-      growthPerHour: growthPerHour(meter.growth),
+      growthPerHour: meter.growth.perHour(),
     });
   } finally {
     meter.stop();

@@ -1,11 +1,12 @@
 import type { DriverTick } from '../driver/driver-messages.js';
 import { Histogram } from '../histogram.js';
+import { CpuShares } from './cpu-shares.js';
 import type { DriverProcess } from './driver-process.js';
-import type { ServerSample, ServerWatch } from './server-watch.js';
+import { MemoryGrowth } from './memory-growth.js';
+import type { ServerWatch } from './server-watch.js';
 import { addCounts, sumOf, Timeline, type TimePoint } from './timeline.js';
 
 const STEP_MS = 1_000;
-const MAX_GROWTH_POINTS = 5_000;
 
 /** What can be shown of a run while it goes on. */
 export interface LiveView extends TimePoint {
@@ -15,15 +16,14 @@ export interface LiveView extends TimePoint {
 /** Joins what the drivers tell and what the servers use into one step a second. */
 export class RunMeter {
   readonly timeline = new Timeline();
-  /** All servers' memory under the load: time and bytes. */
-  readonly growth: (readonly [number, number])[] = [];
+  readonly growth = new MemoryGrowth();
+  readonly #cpu = new CpuShares();
   readonly #drivers: readonly DriverProcess[];
   readonly #watch: ServerWatch;
   readonly #onStep: (view: LiveView) => void;
   readonly #interval = new Histogram();
   readonly #since = performance.now();
   #before = { atMs: performance.now(), sent: 0, delivered: 0, joined: 0, attempts: 0, errors: 0, closes: 0 };
-  #sample: ServerSample | undefined;
   #loadSinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -83,39 +83,15 @@ export class RunMeter {
       closes: after.closes - this.#before.closes,
       driverCpu: Math.max(0, ...ticks.map((tick) => tick.cpuShare)),
       driverLagMs: Math.max(0, ...ticks.map((tick) => tick.lagMs)),
-      cpu: this.#cpuShares(sample),
-      rss: sample.usages.map((usage) => usage?.rssBytes ?? null),
+      cpu: this.#cpu.next(sample.usages),
+      rss: sample.usages.map((usage) => usage?.rssBytes || null),
     };
     this.#interval.clear();
     this.#before = after;
-    this.#sample = sample;
     if (this.#loadSinceMs !== undefined) {
       this.timeline.add(point);
-      const rss = point.rss.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
-      if (rss > 0 && this.growth.length < MAX_GROWTH_POINTS) this.growth.push([point.atMs, rss]);
+      this.growth.add(point.atMs, sample.usages);
     }
     this.#onStep({ ...point, elapsedMs: now - this.#since });
   }
-
-  #cpuShares(sample: ServerSample): (number | null)[] {
-    const before = this.#sample;
-    const seconds = (sample.atMs - (before?.atMs ?? sample.atMs)) / 1000;
-    return sample.usages.map((usage, i) => {
-      const earlier = before?.usages[i];
-      if (usage === undefined || earlier === undefined || seconds <= 0 || usage.cpuSeconds < earlier.cpuSeconds)
-        return null;
-      return (usage.cpuSeconds - earlier.cpuSeconds) / seconds;
-    });
-  }
 }
-
-/** Slope of the second half of a series by least squares, per hour; undefined for fewer than ten points. */
-export const growthPerHour = (series: readonly (readonly [number, number])[]): number | undefined => {
-  const half = series.slice(Math.floor(series.length / 2));
-  if (half.length < 10) return undefined;
-  const meanX = half.reduce((sum, [x]) => sum + x, 0) / half.length;
-  const meanY = half.reduce((sum, [, y]) => sum + y, 0) / half.length;
-  const above = half.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
-  const below = half.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-  return below === 0 ? undefined : (above / below) * 3_600_000;
-};

@@ -11,11 +11,12 @@ export const sumsOf = (text: string): ReadonlyMap<string, number> => {
   return sums;
 };
 
-export const usageOf = (sums: ReadonlyMap<string, number>): Usage | undefined => {
+export const usageOf = (sums: ReadonlyMap<string, number>, atMs: number): Usage | undefined => {
   const cpuSeconds = sums.get('process_cpu_seconds_total');
   if (cpuSeconds === undefined) return undefined;
   const connections = sums.get('replyx_connections');
   return {
+    atMs,
     cpuSeconds,
     rssBytes: sums.get('process_resident_memory_bytes') ?? 0,
     ...(connections === undefined ? {} : { connections }),
@@ -28,7 +29,7 @@ const DEADLINE_MS = 2_000;
 export const scrapedUsage = async (url: string): Promise<Usage | undefined> => {
   try {
     const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(DEADLINE_MS) });
-    return answer.ok ? usageOf(sumsOf(await answer.text())) : undefined;
+    return answer.ok ? usageOf(sumsOf(await answer.text()), performance.now()) : undefined;
   } catch {
     return undefined;
   }
