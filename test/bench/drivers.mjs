@@ -11,17 +11,22 @@ export const startDriver = (dialect) => {
   const child = fork(MAIN, [dialect], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   guardProcess(child);
   let answered = () => {};
+  const cpuSeconds = () => cpuSecondsOf(child.pid);
   child.on('message', (answer) => answered(answer));
   child.once('exit', (code, signal) => answered({ error: `it ended early (${signal ?? `code ${code}`})` }));
   return {
     pid: child.pid,
-    cpuSeconds: () => cpuSecondsOf(child.pid),
-    /** Rejects with what went wrong in the driver. */
+    cpuSeconds,
+    /** Rejects with what went wrong in the driver; the result also says what share of a core the driver used. */
     ask: (step, plan = {}) =>
       new Promise((resolve, reject) => {
+        const before = cpuSeconds();
+        const startedMs = performance.now();
         answered = ({ result, error }) => {
-          if (result !== undefined) resolve(result);
-          else reject(new Error(`driver, ${step}: ${error}`));
+          if (result !== undefined) {
+            const seconds = (performance.now() - startedMs) / 1000;
+            resolve({ ...result, driverCpu: (cpuSeconds() - before) / seconds });
+          } else reject(new Error(`driver, ${step}: ${error}`));
         };
         child.send({ step, plan });
       }),

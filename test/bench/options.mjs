@@ -41,6 +41,7 @@ export const readOptions = (args) => {
       ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [flagOf(name), { type: 'string' }])),
     },
   });
+  if (values.quick && values.write) throw new Error('--quick measures nothing that is worth --write');
   const list = (text) => text.split(',').filter((item) => item !== '' && item !== 'none');
   const number = (name, text) => {
     const value = Number(text);
@@ -62,6 +63,7 @@ export const readOptions = (args) => {
           ? SIZES.slice(0, 1)
           : SIZES
         : list(values.sizes).map((text) => number('sizes', text)),
+    quick: values.quick,
     write: values.write,
   };
 };

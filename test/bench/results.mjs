@@ -14,8 +14,9 @@ export const readResults = () => {
   }
 };
 
-/** Each scenario as soon as it is through: a long run that breaks off keeps what it has. */
+/** Each scenario as soon as it is through: a long run that breaks off keeps what it has. A quick run is no measurement. */
 export const keepResults = (name, measured) => {
+  if (measured.options.quick) return;
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(FILE, `${JSON.stringify({ ...readResults(), [name]: measured }, null, 1)}\n`);
 };

@@ -53,9 +53,11 @@ export const runScenario = async (scenario, contenders, options) => {
 };
 
 /** What the rounds of a scenario say, with the options that they were run with. */
-export const outcomeOf = (scenario, { rounds, options }) => ({
+export const outcomeOf = (scenario, { rounds, options, node }) => ({
   scenario,
   options,
+  node,
+  rounds: rounds.length,
   unsteady: rounds.filter((results) => offBy(scenario, results) > TOLERANCE).length,
   /** Keys of those whose driver was saturated in some round. */
   saturated: scenario.contenders.filter((key) => rounds.some((results) => (results[key]?.driverCpu ?? 0) > SATURATED)),

@@ -34,7 +34,7 @@ const contenders = contendersFor(chosen, options.peers);
 
 const shown = [];
 for (const scenario of chosen) {
-  const measured = { options, rounds: await runScenario(scenario, contenders, options) };
+  const measured = { options, node: process.versions.node, rounds: await runScenario(scenario, contenders, options) };
   keepResults(scenario.name, measured);
   shown.push(outcomeOf(scenario, measured));
 }
@@ -43,10 +43,12 @@ console.log(`\n${tableOf(shown)}\n\n${aimsOf(shown).join('\n')}`);
 if (options.write) {
   // Rows of what was not run now are those of its last run.
   const results = readResults();
-  const all = SCENARIOS.flatMap((scenario) => {
-    const measured = results[scenario.name];
-    return measured === undefined ? [] : [outcomeOf(scenario, measured)];
-  });
+  const missing = SCENARIOS.filter(({ name }) => results[name] === undefined).map(({ name }) => name);
+  if (missing.length > 0) {
+    console.error(`nothing is written, the table would lose rows: run --only ${missing.join(',')} too`);
+    process.exit(1);
+  }
+  const all = SCENARIOS.map((scenario) => outcomeOf(scenario, results[scenario.name]));
   writeTable(join(root, 'README.md'), tableOf(all));
 }
 process.exit(0);

@@ -22,11 +22,13 @@ const valuesOf = ({ median }, row) => ({
 /** A latency is not what a round is repeated for; where even its median is off, the row says so. */
 const isControlOff = ({ bare, control }) => control !== undefined && Math.abs(control / bare - 1) > TOLERANCE;
 
-const rowText = (outcome, row) => {
+/** `usual`: how many rounds the table is made of, where a row does not say otherwise. */
+const rowText = (outcome, row, usual) => {
   const of = valuesOf(outcome, row);
   const marks = `${outcome.unsteady > 0 || isControlOff(of) ? ' ¹' : ''}${outcome.saturated.length > 0 ? ' ²' : ''}`;
+  const rounds = outcome.rounds === usual ? '' : ` (rounds: ${outcome.rounds})`;
   const cells = [
-    `${row.work}${marks}`,
+    `${row.work}${rounds}${marks}`,
     cell(of.bare, row),
     cell(of.replyx, row),
     ratio(of.replyx, of.bare),
@@ -43,10 +45,11 @@ const rowsOf = (outcome) =>
 
 /** The table of the README: one row for each thing measured. */
 export const tableOf = (outcomes) => {
-  const rows = outcomes.flatMap((outcome) => rowsOf(outcome).map((row) => rowText(outcome, row)));
-  const rounds = Math.min(...outcomes.map(({ options }) => options.rounds));
+  const rounds = Math.max(...outcomes.map((outcome) => outcome.rounds));
+  const nodes = [...new Set(outcomes.map(({ node }) => node))].join(' and ');
+  const rows = outcomes.flatMap((outcome) => rowsOf(outcome).map((row) => rowText(outcome, row, rounds)));
   const lines = [
-    `Medians of ${rounds} interleaved, paired rounds, Node ${process.versions.node}; CPU from the processes' own accounting. Bare is uWebSockets.js + ioredis with the same fan-out and nothing else; control is a second copy of it, in the ratio to the first; ReplyX has everything on. How each row is measured: [test/bench](test/bench/README.md).`,
+    `Medians of ${rounds} interleaved, paired rounds, Node ${nodes}; CPU from the processes' own accounting. Bare is uWebSockets.js + ioredis with the same fan-out and nothing else; control is a second copy of it, in the ratio to the first; ReplyX has tokens, order, history, idempotency, presence and limits on. How each row is measured: [test/bench](test/bench/README.md).`,
     '',
     '| work | bare | ReplyX | ratio | control | Socket.IO | Soketi |',
     '|---|---|---|---|---|---|---|',

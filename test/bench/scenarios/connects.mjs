@@ -18,14 +18,19 @@ export const connects = {
       const connect = (prefix, count, from) =>
         driver.ask('connect', { targets: dialogsOn(world, node, count, prefix, from), concurrency: CONCURRENCY });
       try {
-        const warm = Math.ceil(connections / 3);
-        await connect('w', warm, 0);
+        await connect('w', connections, 0);
         await whenStill(one);
         const used = startMeter(one);
-        const { p50, p99 } = await connect('c', connections, warm);
+        const { p50, p99, driverCpu } = await connect('c', connections, connections);
         await whenStill(one);
         const { serverMicros, redisMicros } = used();
-        return { serverMicros: serverMicros / connections, redisMicros: redisMicros / connections, p50, p99 };
+        return {
+          serverMicros: serverMicros / connections,
+          redisMicros: redisMicros / connections,
+          p50,
+          p99,
+          driverCpu,
+        };
       } finally {
         driver.stop();
       }

@@ -140,7 +140,7 @@ export const flood = {
       aims: [],
     },
     {
-      work: 'the same during a flood from a banned network',
+      work: 'the same during a flood from a banned network (the bare server: during its 429)',
       field: 'bannedLatency',
       fieldOfBare: 'deniedLatency',
       unit: '×',
@@ -148,7 +148,7 @@ export const flood = {
       aims: [],
     },
     {
-      work: 'the same during a flood of bad tokens',
+      work: 'the same during a flood of bad tokens (the bare server: during its 429)',
       field: 'badTokenLatency',
       fieldOfBare: 'deniedLatency',
       unit: '×',

@@ -14,8 +14,8 @@ export const idle = {
       const [node] = world.nodes;
       const driver = startDriver(contender.dialect);
       try {
-        // The first ones fill heaps and compile code; what one more costs is what counts.
-        const first = Math.ceil(idleConnections / 5);
+        // The first ones fill heaps and compile code, and the collector's young generation has grown with them; what one more costs counts.
+        const first = Math.ceil(idleConnections / 2);
         await driver.ask('connect', { targets: dialogsOn(world, node, first, 'w') });
         await whenStill(world);
         const before = rssBytesOf(node.pid);

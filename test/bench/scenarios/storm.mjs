@@ -60,6 +60,7 @@ export const storm = {
           notWhole: stormClients - recovered.whole,
           p50: recovered.p50,
           p99: recovered.p99,
+          driverCpu: Math.max(connected.driverCpu, recovered.driverCpu),
         };
       } finally {
         stormers.stop();
