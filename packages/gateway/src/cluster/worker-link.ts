@@ -21,8 +21,11 @@ export const reportAlone = ({ readiness, registry }: ReportSources): Reporting =
 
 /** The channel to the parent, as `process` has it. */
 export interface ParentChannel {
-  send?(message: WorkerMessage): boolean;
+  /** False once the parent is gone; `send` stays. */
+  readonly connected: boolean;
+  send?(message: WorkerMessage, done: (error: Error | null) => void): boolean;
   on(event: 'message', listener: (message: WorkerMessage) => void): unknown;
+  on(event: 'disconnect', listener: () => void): unknown;
 }
 
 /** A worker's end of the channel to its parent: it reports when it is asked, and asks for all when somebody asks it. */
@@ -47,6 +50,9 @@ export class WorkerLink {
         this.#onStop(message.kind);
       }
     });
+    parent.on('disconnect', () => {
+      for (const answer of this.#waiting.values()) answer([]);
+    });
   }
 
   /** Calls `stop` when the parent asks this worker to leave, and when it asks it to hurry; at once where it has already. */
@@ -57,7 +63,7 @@ export class WorkerLink {
 
   /** The worker accepts connections. */
   up(): void {
-    this.#parent.send?.({ kind: 'up' });
+    this.#send({ kind: 'up' });
   }
 
   reportFor(sources: ReportSources): Reporting {
@@ -71,8 +77,14 @@ export class WorkerLink {
     };
   }
 
-  /** What every worker that answers in time reports, this one included. */
+  /** What every worker that answers in time reports, this one included; it alone where the parent is gone or does not answer. */
   async #ask<K extends ReportKind>(what: K): Promise<readonly WorkerReports[K][]> {
+    const bodies = this.#parent.connected ? await this.#askParent(what) : [];
+    return (bodies.length > 0 ? bodies : [await this.#own(what)]) as readonly WorkerReports[K][];
+  }
+
+  /** Empty where the parent does not answer in time, or goes meanwhile. */
+  async #askParent(what: ReportKind): Promise<readonly unknown[]> {
     const number = ++this.#asked;
     const bodies = await new Promise<readonly unknown[]>((resolve) => {
       const cancel = this.#clock.schedule(2 * REPORT_DEADLINE_MS, () => resolve([]));
@@ -80,11 +92,10 @@ export class WorkerLink {
         cancel();
         resolve(answer);
       });
-      this.#parent.send?.({ kind: 'ask', number, what });
+      this.#send({ kind: 'ask', number, what });
     });
     this.#waiting.delete(number);
-    // A parent that does not answer is no reason to say nothing.
-    return (bodies.length > 0 ? bodies : [await this.#own(what)]) as readonly WorkerReports[K][];
+    return bodies;
   }
 
   async #own(what: ReportKind): Promise<unknown> {
@@ -93,6 +104,11 @@ export class WorkerLink {
   }
 
   async #report({ number, what }: { readonly number: number; readonly what: ReportKind }): Promise<void> {
-    this.#parent.send?.({ kind: 'reported', number, body: await this.#own(what) });
+    this.#send({ kind: 'reported', number, body: await this.#own(what) });
+  }
+
+  #send(message: WorkerMessage): void {
+    // A parent that has just died is no error of this process: one that nobody listens to would end it.
+    if (this.#parent.connected) this.#parent.send?.(message, () => {});
   }
 }

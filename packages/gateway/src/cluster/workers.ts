@@ -1,13 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@replyx/core';
 import { CommandFailure } from '../commands/command.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import type { Logger } from '../observability/logger.js';
+import { claimPort } from './claim-port.js';
 import { type Running, Supervised } from './supervised.js';
 import { REPORT_DEADLINE_MS, type ReportKind, type WorkerMessage, type WorkerReports } from './worker-messages.js';
 import { WorkerTotals } from './worker-totals.js';
+import { WorkerWatchdog } from './worker-watchdog.js';
 
 const BIN = fileURLToPath(new URL('../../bin/replyx.js', import.meta.url));
 
@@ -15,8 +16,7 @@ const BIN = fileURLToPath(new URL('../../bin/replyx.js', import.meta.url));
 const IN_ORDER = 'code 0';
 /** Over two minutes of growing delays: what fails for so long is not over by itself, and whoever runs this process is to know. */
 const RESTARTS = 10;
-/** How often each worker has to show that it is not stuck, and how long it may take at least. */
-const LOOK_MS = 5_000;
+/** How long each worker may be silent at least. */
 const LEAST_SILENCE_MS = 10_000;
 
 interface WorkersParts {
@@ -28,36 +28,23 @@ interface WorkersParts {
   readonly logger: Logger;
 }
 
-/**
- * A port that nothing listens on, not even a process that would share it. Workers bind it together, so none of them would
- * notice a stranger. Rejects with `CommandFailure`.
- */
-const claimPort = (host: string, port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', () => {
-      reject(
-        new CommandFailure(`cannot listen on ${host}:${port}: the port is taken or the address is not of this machine`),
-      );
-    });
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
-    });
-  });
+/** One that is ending at this moment is no error: its end is heard of by itself. */
+const tell = (child: ChildProcess, message: WorkerMessage): void => {
+  if (child.connected) child.send(message, () => {});
+};
 
 /** Several nodes as processes of their own that share both ports; the kernel spreads connections over them. */
 export class Workers {
   readonly #parts: WorkersParts;
   readonly #workers: Supervised<Running>[] = [];
   readonly #live = new Set<ChildProcess>();
-  /** Those that accept connections, with when each was last heard. */
-  readonly #up = new Map<ChildProcess, number>();
+  /** Those that accept connections. */
+  readonly #up = new Set<ChildProcess>();
+  readonly #watchdog: WorkerWatchdog<ChildProcess>;
   readonly #totals = new WorkerTotals<ChildProcess>();
   /** Reports that are being gathered, by their number. */
   readonly #gathering = new Map<number, (from: ChildProcess, body: unknown) => void>();
   #gathered = 0;
-  #cancelLook = (): void => {};
   #isStopping = false;
   #hasFailed = false;
   #resolveEnded: (inOrder: boolean) => void = () => {};
@@ -68,14 +55,29 @@ export class Workers {
 
   constructor(parts: WorkersParts) {
     this.#parts = parts;
+    const { clock, config, logger } = parts;
+    this.#watchdog = new WorkerWatchdog({
+      clock,
+      silenceMs: Math.max(LEAST_SILENCE_MS, 2 * config.node.ttlMs),
+      ask: (child) => this.#askOne(child, 0, 'readiness'),
+      // The kernel gives it its share of the connections all the same: it is ended, and started again.
+      onStuck: (child) => {
+        logger.error({ pid: child.pid }, 'worker_stuck');
+        child.kill('SIGKILL');
+      },
+    });
   }
 
-  /** Resolves when all accept. Rejects with `CommandFailure`, and leaves nothing behind. */
+  /**
+   * Resolves when all accept. Rejects with `CommandFailure`, and leaves nothing behind. Rejects, too, where it is stopped meanwhile:
+   * then `stop` tells when nothing is left.
+   */
   async start(): Promise<{ readonly port: number; readonly internalPort: number }> {
     const { count, config, clock, logger } = this.#parts;
     const { public: open, internal } = config.listen;
     const port = await claimPort(open.host, open.port);
     const internalPort = await claimPort(internal.host, internal.port);
+    if (this.#isStopping) throw new CommandFailure('asked to stop before any worker was started');
     for (let number = 1; number <= count; number += 1) {
       const name = `${config.node.id}-${number}`;
       const env = { ...this.#parts.env, NODE_ID: name, PORT: String(port), INTERNAL_PORT: String(internalPort) };
@@ -101,10 +103,14 @@ export class Workers {
       await this.#workers[0]?.start();
       await Promise.all(this.#workers.map((worker) => worker.start()));
     } catch (error) {
-      await this.stop();
+      // Whoever stops it waits for the workers; stopped once more, they would be hurried.
+      if (!this.#isStopping) {
+        this.#hasFailed = true;
+        await this.stop();
+      }
       throw error;
     }
-    if (!this.#isStopping) this.#look();
+    if (!this.#isStopping) this.#watchdog.start();
     return { port, internalPort };
   }
 
@@ -112,9 +118,9 @@ export class Workers {
   async stop(): Promise<void> {
     const kind = this.#isStopping ? 'hurry' : 'leave';
     this.#isStopping = true;
-    this.#cancelLook();
+    this.#watchdog.stop();
     for (const child of this.#live) {
-      if (this.#up.has(child) && child.connected) child.send({ kind } satisfies WorkerMessage);
+      if (this.#up.has(child) && child.connected) tell(child, { kind });
       else child.kill('SIGTERM');
     }
     await Promise.all(this.#workers.map((worker) => worker.stop()));
@@ -127,21 +133,8 @@ export class Workers {
     for (const child of this.#live) child.kill('SIGKILL');
   }
 
-  /** The kernel gives one that is stuck its share of the connections all the same: it is ended, and started again. */
-  #look(): void {
-    const { clock, config, logger } = this.#parts;
-    const silenceMs = Math.max(LEAST_SILENCE_MS, 2 * config.node.ttlMs);
-    for (const [child, heardMs] of this.#up) {
-      if (clock.monotonicMs() - heardMs > silenceMs) {
-        logger.error({ pid: child.pid }, 'worker_stuck');
-        child.kill('SIGKILL');
-      } else this.#askOne(child, 0, 'readiness');
-    }
-    this.#cancelLook = clock.schedule(LOOK_MS, () => this.#look());
-  }
-
   #askOne(child: ChildProcess, number: number, what: ReportKind): void {
-    if (child.connected) child.send({ kind: 'report', number, what } satisfies WorkerMessage);
+    tell(child, { kind: 'report', number, what });
   }
 
   #launch(name: string, env: Readonly<Record<string, string>>): Promise<Running> {
@@ -166,6 +159,7 @@ export class Workers {
       void ended.then((how) => {
         this.#live.delete(child);
         this.#up.delete(child);
+        this.#watchdog.forget(child);
         this.#totals.end(child);
         if (this.#isStopping && how !== IN_ORDER && how !== 'SIGTERM') this.#hasFailed = true;
         reject(new CommandFailure(words.trim().replace(/^replyx: /, '') || `worker ${name} ended with ${how}`));
@@ -174,7 +168,8 @@ export class Workers {
       });
       child.on('message', (message: WorkerMessage) => {
         // One that is being started may ask already.
-        if (message.kind === 'up' || this.#up.has(child)) this.#up.set(child, this.#parts.clock.monotonicMs());
+        if (message.kind === 'up') this.#up.add(child);
+        if (this.#up.has(child)) this.#watchdog.heard(child);
         if (message.kind !== 'up') {
           this.#onMessage(child, message);
           return;
@@ -205,14 +200,14 @@ export class Workers {
   #gather(asker: ChildProcess, { number, what }: Extract<WorkerMessage, { kind: 'ask' }>): void {
     const gathered = ++this.#gathered;
     const bodies: unknown[] = [];
-    const missing = new Set(this.#up.keys());
+    const missing = new Set(this.#up);
     const answer = (): void => {
       cancel();
       this.#gathering.delete(gathered);
       if (what === 'readiness' && missing.size > 0) bodies.push(['worker_silent']);
       if (what === 'metrics')
         bodies.push(...this.#totals.besides((child) => this.#up.has(child) && !missing.has(child)));
-      if (asker.connected) asker.send({ kind: 'answer', number, bodies } satisfies WorkerMessage);
+      tell(asker, { kind: 'answer', number, bodies });
     };
     const cancel = this.#parts.clock.schedule(REPORT_DEADLINE_MS, answer);
     this.#gathering.set(gathered, (from, body) => {

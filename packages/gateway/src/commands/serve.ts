@@ -97,6 +97,8 @@ const stopRequested = (again: () => void, link?: WorkerLink): Promise<string> =>
     // A worker's first signal and its parent's first word are of one cause, whichever comes first.
     link?.onStop((how) => ask('parent', how === 'hurry'));
     process.on('disconnect', () => ask('parent_gone', asked));
+    // Gone already, while this process was starting; undefined where there was none.
+    if (process.connected === false) ask('parent_gone', false);
   });
 
 const workerCount = (text: string): number => {
@@ -116,12 +118,12 @@ const runWorkers = async (count: number, { config, generated }: Read, io: Comman
   const env = { ...Object.fromEntries(given), ...generated } as Readonly<Record<string, string>>;
   const workers = new Workers({ count, config, env, clock: io.clock, logger });
   const stopping = stopRequested(() => void workers.stop());
-  const started = await workers.start();
-  logger.info({ port: started.port, internal_port: started.internalPort, workers: count }, 'workers_listening');
-  const reason = await Promise.race([
-    stopping,
-    workers.ended.then((isInOrder) => (isInOrder ? 'asked' : 'worker_given_up')),
-  ]);
+  const ended = async (): Promise<string> => {
+    const { port, internalPort } = await workers.start();
+    logger.info({ port, internal_port: internalPort, workers: count }, 'workers_listening');
+    return (await workers.ended) ? 'asked' : 'worker_given_up';
+  };
+  const reason = await Promise.race([stopping, ended()]);
   logger.info({ reason }, 'workers_draining');
   const deadline = setTimeout(() => {
     logger.error('drain_deadline_missed');
