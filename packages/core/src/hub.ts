@@ -45,6 +45,8 @@ export interface HubConfig {
   readonly lingerMs: number;
   /** Every dialog's position is compared with the store's, and its lifetime renewed, once in this time. */
   readonly verifyIntervalMs: number;
+  /** Most connections of the node; 0: no limit. */
+  readonly maxConnections: number;
 }
 
 export interface HubParts {
@@ -189,6 +191,12 @@ export class Hub implements SessionHost, FanoutListener {
     return this.byConnection.size;
   }
 
+  /** Whether the node has as many connections as it may. */
+  get isFull(): boolean {
+    const { maxConnections } = this.parts.config;
+    return maxConnections > 0 && this.connectionCount >= maxConnections;
+  }
+
   get dialogCount(): number {
     return this.dialogs.size;
   }
@@ -223,6 +231,11 @@ export class Hub implements SessionHost, FanoutListener {
     }
     // A revocation that came while it was admitted found it nowhere. No await from here to the dialog, where the next one finds it.
     if (this.closeIfRevoked(session)) return;
+    // Likewise the places that others took meanwhile: a burst that was admitted together found them all free.
+    if (this.isFull) {
+      session.close('TRY_AGAIN_LATER');
+      return;
+    }
     const { dialogId, connectionId } = session.identity;
     const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
     dialog.add(session);

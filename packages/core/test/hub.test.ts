@@ -285,6 +285,32 @@ describe('joining', () => {
   });
 });
 
+describe('a full node', () => {
+  it('sends away who was admitted while there was room and comes after others took it, with nothing left of it', async () => {
+    const gates = new Gates();
+    const { node, join, enter } = makeWorld();
+    const n = node({ maxConnections: 3 }, gates.wrap);
+    const first = await join(n);
+    gates.isShut = true;
+    const burst = Array.from({ length: 5 }, (_, i) => enter(n, { dialogId: `d${i}` }));
+    expect(n.hub.connectionCount).toBe(3);
+    await gates.openAll();
+    await Promise.all(burst.map(({ joined }) => joined));
+    expect(burst.map(({ closedWith }) => closedWith)).toEqual([undefined, undefined, 1013, 1013, 1013]);
+    expect(burst[4]?.frames).toMatchObject([{ type: 'disconnect', code: 1013, reconnect: { mode: 'backoff' } }]);
+    expect([n.left.length, n.hub.dialogCount, first.closedWith]).toEqual([3, 3, undefined]);
+
+    burst[0]?.drop();
+    expect((await join(n)).closedWith).toBeUndefined();
+  });
+
+  it('has no limit where none is set', async () => {
+    const { node, join } = makeWorld();
+    const n = node({ maxConnections: 0 });
+    for (let i = 0; i < 5; i += 1) expect((await join(n)).closedWith).toBeUndefined();
+  });
+});
+
 describe('a join that takes too long', () => {
   it.each([0, 1, 2, 3, 4, 5, 6])('ends with 1013 and leaves nothing behind, wherever it hangs (%i)', async (at) => {
     const gates = new Gates();

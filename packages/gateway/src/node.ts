@@ -161,6 +161,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       idleMs: config.connections.idleMs,
       lingerMs: LINGER_MS,
       verifyIntervalMs: VERIFY_INTERVAL_MS,
+      maxConnections: config.connections.perNode,
     },
     backplane,
     incarnation,
@@ -366,14 +367,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       return record === undefined || (record.active && record.tenant === tenant);
     },
     isControlStale: () => control.isStale,
-    maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
     isBanned: ({ key }) => control.ban(key) !== undefined,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
-    connectionCount: () => hub.connectionCount,
+    isFull: () => hub.isFull,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
   const judgeOrigin = createOriginJudge({
