@@ -16,6 +16,7 @@ import {
   type Backplane,
   BackplaneUnavailable,
   type Delivery,
+  type EvictionCode,
   type FanoutListener,
   type ReadResult,
   type TrackRef,
@@ -24,6 +25,7 @@ import { type Publication, Publisher, shownSender } from './publisher.js';
 import { createRetry, type Retry } from './retry.js';
 import { renderHandoff, renderSender } from './sender-view.js';
 import type { Identity, RefreshVerdict, Session, SessionHost } from './session.js';
+import { SlidingCounter } from './sliding-counter.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
 import { TypingTracker } from './typing.js';
@@ -60,8 +62,8 @@ export interface HubParts {
   /** Whether a connection has fallen; asked when it joins and when it has a new token, so that none slips through in between. */
   readonly isRevoked: (identity: Identity) => boolean;
   readonly onBug: (error: unknown) => void;
-  /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
-  readonly onReplaced: (connectionId: string) => void;
+  /** A connection that another node holds has given way to another: it is to be closed there. */
+  readonly onReplaced: (connectionId: string, code: EvictionCode) => void;
   /** A client has sent several frames that are not of the contract; called for every ten of a connection. */
   readonly onBadFrames: (identity: Identity) => void;
   /** A sender's window refused a message, or in a dry run would have. */
@@ -82,6 +84,8 @@ const PRESENCE_COALESCE_MS = 250;
 const JOIN_DEADLINE_MS = 15_000;
 /** Feeds that are verified at once after the backplane came back. */
 const RESTORE_BATCH = 100;
+/** After the end of a node very many give way that nobody holds any more: the others must not all have to hear of each. */
+const EVICTIONS_TOLD_A_SECOND = 10;
 const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
 
 const isTyping = (frame: Uint8Array): boolean => TYPING_PREFIX.every((byte, index) => frame[index] === byte);
@@ -108,6 +112,7 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly deadlines: DeadlineWheel<Session>;
   private readonly pings: TurnWheel<Session>;
   private readonly typists = new TypingTracker<Session>();
+  private readonly evictionsTold = new SlidingCounter(EVICTIONS_TOLD_A_SECOND, 1_000);
   private toVerify: Iterator<Dialog> | undefined;
   private running = true;
   private cancelTick: () => void = () => {};
@@ -158,7 +163,7 @@ export class Hub implements SessionHost, FanoutListener {
       stats: this.stats,
       pingIntervalMs: config.pingIntervalMs,
       onJoined: (session) => this.onJoined(session),
-      onReplaced: (connectionId) => this.onReplaced(connectionId),
+      onReplaced: (connectionId) => this.onReplaced(connectionId, 'CONNECTION_LIMIT'),
       onBug,
     });
     backplane.fanout.listen(this);
@@ -207,8 +212,16 @@ export class Hub implements SessionHost, FanoutListener {
     return count;
   }
 
-  *sessions(): Iterable<Session> {
-    for (const dialog of this.dialogs.values()) yield* dialog.sessions;
+  /** All; or those of one dialog, or of one connection, where such is named. */
+  *sessions(
+    of: { readonly dialogId?: string | undefined; readonly connectionId?: string | undefined } = {},
+  ): Iterable<Session> {
+    const { dialogId, connectionId } = of;
+    if (connectionId !== undefined) {
+      const session = this.byConnection.get(connectionId);
+      if (session !== undefined) yield session;
+    } else if (dialogId !== undefined) yield* this.dialogs.get(dialogId)?.sessions ?? [];
+    else for (const dialog of this.dialogs.values()) yield* dialog.sessions;
   }
 
   session(connectionId: string): Session | undefined {
@@ -270,10 +283,18 @@ export class Hub implements SessionHost, FanoutListener {
     return this.holdings.settled();
   }
 
-  private onReplaced(connectionId: string): void {
+  private onReplaced(connectionId: string, code: EvictionCode): void {
     const session = this.byConnection.get(connectionId);
-    if (session === undefined) this.parts.onReplaced(connectionId);
-    else session.close('CONNECTION_LIMIT');
+    if (session === undefined) this.parts.onReplaced(connectionId, code);
+    else session.close(code);
+  }
+
+  /** Whoever holds the connection may be deaf at this moment: those who hear of it and do not hold it tell it once more. */
+  private onEvicted({ dialogId, connectionId, code }: Extract<Delivery, { kind: 'evicted' }>): void {
+    const session = this.byConnection.get(connectionId);
+    if (session === undefined) {
+      if (this.evictionsTold.admit(this.monotonicMs())) this.parts.onReplaced(connectionId, code);
+    } else if (session.identity.dialogId === dialogId) session.close(code);
   }
 
   private openDialog(dialogId: string): Dialog {
@@ -312,10 +333,8 @@ export class Hub implements SessionHost, FanoutListener {
       case 'erased':
         this.onErased(delivery.dialogId);
         return;
-      case 'evicted': {
-        const session = this.byConnection.get(delivery.connectionId);
-        if (session?.identity.dialogId === delivery.dialogId) session.close(delivery.code);
-      }
+      case 'evicted':
+        this.onEvicted(delivery);
     }
   }
 
