@@ -109,7 +109,10 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly byConnection = new Map<string, Session>();
   private readonly holdings: Holdings;
   private readonly joining: Joining;
+  /** Turns by monotonic time: a wall clock that is set back would stop it. */
   private readonly deadlines: DeadlineWheel<Session>;
+  /** Wall time less monotonic time, by which expiries lie on the wheel. */
+  private wallOffsetMs: number;
   private readonly pings: TurnWheel<Session>;
   private readonly typists = new TypingTracker<Session>();
   private readonly evictionsTold = new SlidingCounter(EVICTIONS_TOLD_A_SECOND, 1_000);
@@ -122,7 +125,8 @@ export class Hub implements SessionHost, FanoutListener {
     this.parts = parts;
     this.limits = config;
     this.retry = createRetry(clock, random);
-    this.deadlines = new DeadlineWheel(clock.nowMs());
+    this.deadlines = new DeadlineWheel(clock.monotonicMs());
+    this.wallOffsetMs = clock.nowMs() - clock.monotonicMs();
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
     this.publisher = new Publisher({
       log: backplane.log,
@@ -584,9 +588,14 @@ export class Hub implements SessionHost, FanoutListener {
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private setDeadline(session: Session): void {
-    const { clock } = this.parts;
-    const leftMs = this.endOf(session) - clock.monotonicMs();
-    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, clock.nowMs() + leftMs));
+    this.deadlines.set(session, Math.min(session.identity.expiresAtMs - this.wallOffsetMs, this.endOf(session)));
+  }
+
+  /** Expiries are of wall time: where that has been set they lie elsewhere on the wheel. */
+  private followWallClock(wallOffsetMs: number): void {
+    if (Math.abs(wallOffsetMs - this.wallOffsetMs) <= TICK_MS) return;
+    this.wallOffsetMs = wallOffsetMs;
+    for (const session of this.byConnection.values()) this.setDeadline(session);
   }
 
   private onJoined(session: Session): void {
@@ -608,7 +617,8 @@ export class Hub implements SessionHost, FanoutListener {
     const { clock, config } = this.parts;
     const nowMs = clock.nowMs();
     const monotonicMs = clock.monotonicMs();
-    for (const session of this.deadlines.due(nowMs)) {
+    this.followWallClock(nowMs - monotonicMs);
+    for (const session of this.deadlines.due(monotonicMs)) {
       if (session.identity.expiresAtMs <= nowMs) session.close('AUTH_EXPIRED');
       // Its deadline was moved by what its client sent; a move of the wheel for every frame would be dearer.
       else if (monotonicMs < this.endOf(session)) this.setDeadline(session);

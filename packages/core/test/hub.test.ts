@@ -1078,6 +1078,37 @@ describe('time', () => {
     expect(n.hub.stats.closes).toEqual({ AUTH_EXPIRED: 1 });
   });
 
+  it.each([-3_600_000, 3_600_000])(
+    'closes at the maximum age also where the wall clock is set by %i ms',
+    async (jumpMs) => {
+      const { node, join, clock } = makeWorld();
+      const n = node({ maxAgeMs: 60_000 });
+      const peer = await join(n, { expiresInMs: 86_400_000 });
+      clock.jumpWall(jumpMs);
+      await clock.advanceAsync(50_000);
+      expect(peer.closedWith).toBeUndefined();
+      await clock.advanceAsync(12_000);
+      expect(peer.closedWith).toBe(4007);
+    },
+  );
+
+  it('goes by the wall clock for the end of a token, however that is set', async () => {
+    const { node, join, clock } = makeWorld();
+    const n = node();
+    const early = await join(n, { expiresInMs: 600_000 });
+    clock.jumpWall(-3_600_000);
+    await clock.advanceAsync(2_000);
+    const late = await join(n, { expiresInMs: 600_000 });
+    await clock.advanceAsync(598_000);
+    expect([early.closedWith, late.closedWith]).toEqual([undefined, undefined]);
+    await clock.advanceAsync(4_000);
+    expect([early.closedWith, late.closedWith]).toEqual([undefined, 4001]);
+    // Back to where it was, or a machine that slept: what has expired meanwhile ends at once.
+    clock.jumpWall(3_600_000);
+    await clock.advanceAsync(2_000);
+    expect(early.closedWith).toBe(4001);
+  });
+
   it('closes at the maximum age with 4007, however often the token is refreshed', async () => {
     const { node, join, clock } = makeWorld();
     const n = node({ maxAgeMs: 100_000 });
