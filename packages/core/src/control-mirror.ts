@@ -26,8 +26,11 @@ export interface ControlMirrorParts {
   readonly control: Pick<Control, 'snapshot' | 'tail' | 'seed'>;
   readonly clock: Clock;
   readonly random: Pick<Random, 'float'>;
-  /** What is new to this node, in order and already in force; also what it missed while it was cut off. Must not throw. */
-  readonly onEntries: (entries: readonly ControlEntry[]) => void;
+  /**
+   * What is new to this node, in order and already in force; also what it missed while it was cut off. `sinceMs`: monotonic
+   * milliseconds after which those of the stream were written. Must not throw.
+   */
+  readonly onEntries: (entries: readonly ControlEntry[], sinceMs: number) => void;
   readonly onNotice: (notice: ControlNotice) => void;
   readonly onBug: (error: unknown) => void;
   /** Most bans that are held; default 100,000. */
@@ -61,6 +64,8 @@ export class ControlMirror {
   readonly domains = new DomainIndex();
   private assistants = new Map<string, AssistantRecord>();
   private cursor: ControlCursor | undefined;
+  /** When the last look began that found the stream's end: what comes after the cursor is younger. */
+  private endSeenMs = Number.NEGATIVE_INFINITY;
   private running = false;
   private mustLoad = true;
   /** False from the moment at which it is known that entries are missing here, or in the store. */
@@ -160,6 +165,7 @@ export class ControlMirror {
   /** Reads the stream to its end, or as far as a few looks reach. False where the place in it is lost. */
   private async tail(): Promise<boolean> {
     for (let look = 0; look < MAX_LOOKS && this.running && this.cursor !== undefined; look += 1) {
+      const askedMs = this.parts.clock.monotonicMs();
       const result = await this.parts.control.tail(this.cursor);
       if (!this.running) break;
       if (result.status === 'lost') {
@@ -169,13 +175,16 @@ export class ControlMirror {
       this.cursor = result.cursor;
       this.tell(result.entries.filter((entry) => this.take(entry)));
       if (!this.mustLoad) this.lastOkMs = this.parts.clock.monotonicMs();
-      if (result.entries.length === 0) break;
+      if (result.entries.length > 0) continue;
+      this.endSeenMs = askedMs;
+      break;
     }
     return true;
   }
 
   /** Reads the whole snapshot, gives the store back what it has lost, and tails. Resolves the epoch's age. */
   private async load(): Promise<number> {
+    const askedMs = this.parts.clock.monotonicMs();
     const snapshot = await this.parts.control.snapshot();
     if (!this.running) return 0;
     this.offsetMs = snapshot.nowMs - this.parts.clock.monotonicMs();
@@ -188,6 +197,7 @@ export class ControlMirror {
     }
     // Not before the store is whole again: a failure until here is begun anew, and finds the other epoch again.
     this.cursor = snapshot.cursor;
+    this.endSeenMs = askedMs;
     this.mustLoad = false;
     if (await this.tail()) this.isWhole = true;
     else this.mustLoad = true;
@@ -215,7 +225,7 @@ export class ControlMirror {
   }
 
   private tell(entries: readonly ControlEntry[]): void {
-    if (entries.length > 0) this.parts.onEntries(entries);
+    if (entries.length > 0) this.parts.onEntries(entries, this.endSeenMs);
     const { refused } = this.banList;
     if (refused === this.bansRefused) return;
     this.bansRefused = refused;

@@ -63,6 +63,8 @@ export interface Disconnect {
     readonly nodeId?: string | undefined;
   };
   readonly code: CloseName;
+  /** Only connections that were surely there before the entry: what it names may be there again, and newcomers with it. */
+  readonly earlierOnly?: boolean | undefined;
 }
 
 /** A node is to leave without loss, as by SIGTERM. Not part of the snapshot: who starts later is not meant. */

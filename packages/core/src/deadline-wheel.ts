@@ -3,7 +3,10 @@ export interface Timed {
   deadlineSecond: number;
 }
 
-/** Deadlines of very many items in whole seconds: no timer an item, no sorting. Never early, at most a second late. */
+/**
+ * Deadlines of very many items in whole seconds: no timer an item, no sorting. Never early, at most a second late. Its time should
+ * only grow: it stands still until the time is again what it was.
+ */
 export class DeadlineWheel<T extends Timed> {
   private readonly seconds = new Map<number, Set<T>>();
   private done: number;

@@ -16,6 +16,7 @@ import {
   type Backplane,
   BackplaneUnavailable,
   type Delivery,
+  type EvictionCode,
   type FanoutListener,
   type ReadResult,
   type TrackRef,
@@ -24,6 +25,7 @@ import { type Publication, Publisher, shownSender } from './publisher.js';
 import { createRetry, type Retry } from './retry.js';
 import { renderHandoff, renderSender } from './sender-view.js';
 import type { Identity, RefreshVerdict, Session, SessionHost } from './session.js';
+import { SlidingCounter } from './sliding-counter.js';
 import { createStats, type Stats } from './stats.js';
 import { TurnWheel } from './turn-wheel.js';
 import { TypingTracker } from './typing.js';
@@ -45,6 +47,8 @@ export interface HubConfig {
   readonly lingerMs: number;
   /** Every dialog's position is compared with the store's, and its lifetime renewed, once in this time. */
   readonly verifyIntervalMs: number;
+  /** Most connections of the node; 0: no limit. */
+  readonly maxConnections: number;
 }
 
 export interface HubParts {
@@ -58,8 +62,8 @@ export interface HubParts {
   /** Whether a connection has fallen; asked when it joins and when it has a new token, so that none slips through in between. */
   readonly isRevoked: (identity: Identity) => boolean;
   readonly onBug: (error: unknown) => void;
-  /** A connection that another node holds has given way to one of this node's: it is to be closed with CONNECTION_LIMIT. */
-  readonly onReplaced: (connectionId: string) => void;
+  /** A connection that another node holds has given way to another: it is to be closed there. */
+  readonly onReplaced: (connectionId: string, code: EvictionCode) => void;
   /** A client has sent several frames that are not of the contract; called for every ten of a connection. */
   readonly onBadFrames: (identity: Identity) => void;
   /** A sender's window refused a message, or in a dry run would have. */
@@ -80,6 +84,8 @@ const PRESENCE_COALESCE_MS = 250;
 const JOIN_DEADLINE_MS = 15_000;
 /** Feeds that are verified at once after the backplane came back. */
 const RESTORE_BATCH = 100;
+/** After the end of a node very many give way that nobody holds any more: the others must not all have to hear of each. */
+const EVICTIONS_TOLD_A_SECOND = 10;
 const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
 
 const isTyping = (frame: Uint8Array): boolean => TYPING_PREFIX.every((byte, index) => frame[index] === byte);
@@ -103,9 +109,13 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly byConnection = new Map<string, Session>();
   private readonly holdings: Holdings;
   private readonly joining: Joining;
+  /** Turns by monotonic time: a wall clock that is set back would stop it. */
   private readonly deadlines: DeadlineWheel<Session>;
+  /** Wall time less monotonic time, by which expiries lie on the wheel. */
+  private wallOffsetMs: number;
   private readonly pings: TurnWheel<Session>;
   private readonly typists = new TypingTracker<Session>();
+  private readonly evictionsTold = new SlidingCounter(EVICTIONS_TOLD_A_SECOND, 1_000);
   private toVerify: Iterator<Dialog> | undefined;
   private running = true;
   private cancelTick: () => void = () => {};
@@ -115,7 +125,8 @@ export class Hub implements SessionHost, FanoutListener {
     this.parts = parts;
     this.limits = config;
     this.retry = createRetry(clock, random);
-    this.deadlines = new DeadlineWheel(clock.nowMs());
+    this.deadlines = new DeadlineWheel(clock.monotonicMs());
+    this.wallOffsetMs = clock.nowMs() - clock.monotonicMs();
     this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
     this.publisher = new Publisher({
       log: backplane.log,
@@ -156,7 +167,7 @@ export class Hub implements SessionHost, FanoutListener {
       stats: this.stats,
       pingIntervalMs: config.pingIntervalMs,
       onJoined: (session) => this.onJoined(session),
-      onReplaced: (connectionId) => this.onReplaced(connectionId),
+      onReplaced: (connectionId) => this.onReplaced(connectionId, 'CONNECTION_LIMIT'),
       onBug,
     });
     backplane.fanout.listen(this);
@@ -189,6 +200,12 @@ export class Hub implements SessionHost, FanoutListener {
     return this.byConnection.size;
   }
 
+  /** Whether the node has as many connections as it may. */
+  get isFull(): boolean {
+    const { maxConnections } = this.parts.config;
+    return maxConnections > 0 && this.connectionCount >= maxConnections;
+  }
+
   get dialogCount(): number {
     return this.dialogs.size;
   }
@@ -199,8 +216,16 @@ export class Hub implements SessionHost, FanoutListener {
     return count;
   }
 
-  *sessions(): Iterable<Session> {
-    for (const dialog of this.dialogs.values()) yield* dialog.sessions;
+  /** All; or those of one dialog, or of one connection, where such is named. */
+  *sessions(
+    of: { readonly dialogId?: string | undefined; readonly connectionId?: string | undefined } = {},
+  ): Iterable<Session> {
+    const { dialogId, connectionId } = of;
+    if (connectionId !== undefined) {
+      const session = this.byConnection.get(connectionId);
+      if (session !== undefined) yield session;
+    } else if (dialogId !== undefined) yield* this.dialogs.get(dialogId)?.sessions ?? [];
+    else for (const dialog of this.dialogs.values()) yield* dialog.sessions;
   }
 
   session(connectionId: string): Session | undefined {
@@ -223,6 +248,11 @@ export class Hub implements SessionHost, FanoutListener {
     }
     // A revocation that came while it was admitted found it nowhere. No await from here to the dialog, where the next one finds it.
     if (this.closeIfRevoked(session)) return;
+    // Likewise the places that others took meanwhile: a burst that was admitted together found them all free.
+    if (this.isFull) {
+      session.close('TRY_AGAIN_LATER');
+      return;
+    }
     const { dialogId, connectionId } = session.identity;
     const dialog = this.dialogs.get(dialogId) ?? this.openDialog(dialogId);
     dialog.add(session);
@@ -257,10 +287,18 @@ export class Hub implements SessionHost, FanoutListener {
     return this.holdings.settled();
   }
 
-  private onReplaced(connectionId: string): void {
+  private onReplaced(connectionId: string, code: EvictionCode): void {
     const session = this.byConnection.get(connectionId);
-    if (session === undefined) this.parts.onReplaced(connectionId);
-    else session.close('CONNECTION_LIMIT');
+    if (session === undefined) this.parts.onReplaced(connectionId, code);
+    else session.close(code);
+  }
+
+  /** Whoever holds the connection may be deaf at this moment: those who hear of it and do not hold it tell it once more. */
+  private onEvicted({ dialogId, connectionId, code }: Extract<Delivery, { kind: 'evicted' }>): void {
+    const session = this.byConnection.get(connectionId);
+    if (session === undefined) {
+      if (this.evictionsTold.admit(this.monotonicMs())) this.parts.onReplaced(connectionId, code);
+    } else if (session.identity.dialogId === dialogId) session.close(code);
   }
 
   private openDialog(dialogId: string): Dialog {
@@ -299,10 +337,8 @@ export class Hub implements SessionHost, FanoutListener {
       case 'erased':
         this.onErased(delivery.dialogId);
         return;
-      case 'evicted': {
-        const session = this.byConnection.get(delivery.connectionId);
-        if (session?.identity.dialogId === delivery.dialogId) session.close(delivery.code);
-      }
+      case 'evicted':
+        this.onEvicted(delivery);
     }
   }
 
@@ -552,9 +588,14 @@ export class Hub implements SessionHost, FanoutListener {
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private setDeadline(session: Session): void {
-    const { clock } = this.parts;
-    const leftMs = this.endOf(session) - clock.monotonicMs();
-    this.deadlines.set(session, Math.min(session.identity.expiresAtMs, clock.nowMs() + leftMs));
+    this.deadlines.set(session, Math.min(session.identity.expiresAtMs - this.wallOffsetMs, this.endOf(session)));
+  }
+
+  /** Expiries are of wall time: where that has been set they lie elsewhere on the wheel. */
+  private followWallClock(wallOffsetMs: number): void {
+    if (Math.abs(wallOffsetMs - this.wallOffsetMs) <= TICK_MS) return;
+    this.wallOffsetMs = wallOffsetMs;
+    for (const session of this.byConnection.values()) this.setDeadline(session);
   }
 
   private onJoined(session: Session): void {
@@ -576,7 +617,8 @@ export class Hub implements SessionHost, FanoutListener {
     const { clock, config } = this.parts;
     const nowMs = clock.nowMs();
     const monotonicMs = clock.monotonicMs();
-    for (const session of this.deadlines.due(nowMs)) {
+    this.followWallClock(nowMs - monotonicMs);
+    for (const session of this.deadlines.due(monotonicMs)) {
       if (session.identity.expiresAtMs <= nowMs) session.close('AUTH_EXPIRED');
       // Its deadline was moved by what its client sent; a move of the wheel for every frame would be dearer.
       else if (monotonicMs < this.endOf(session)) this.setDeadline(session);

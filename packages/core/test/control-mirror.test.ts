@@ -57,13 +57,17 @@ const scripted = (maxBans?: number) => {
   const tails = new Calls<ControlCursor, TailResult>();
   const seeds = new Calls<readonly SnapshotEntry[], void>();
   const told: ControlEntry[] = [];
+  const since: number[] = [];
   const notices: ControlNotice[] = [];
   const bugs: unknown[] = [];
   const mirror = new ControlMirror({
     control: { snapshot: () => snapshots.ask(undefined), tail: tails.ask, seed: seeds.ask },
     clock,
     random: { float: () => 0 },
-    onEntries: (entries) => told.push(...entries),
+    onEntries: (entries, sinceMs) => {
+      told.push(...entries);
+      since.push(...entries.map(() => sinceMs));
+    },
     onNotice: (notice) => notices.push(notice),
     onBug: (error) => bugs.push(error),
     ...(maxBans === undefined ? {} : { maxBans }),
@@ -96,7 +100,7 @@ const scripted = (maxBans?: number) => {
     await answer(entries, String(entries.length));
     if (entries.length > 0) await nothing();
   };
-  return { clock, snapshots, tails, seeds, told, notices, bugs, mirror, snapshot, answer, nothing, start, poll };
+  return { clock, snapshots, tails, seeds, told, since, notices, bugs, mirror, snapshot, answer, nothing, start, poll };
 };
 
 describe('ControlMirror', () => {
@@ -116,6 +120,40 @@ describe('ControlMirror', () => {
     await started;
     expect([mirror.isStale, mirror.ageMs, mirror.isRevoked(tokenOf('b'))]).toEqual([false, 0, true]);
     expect(told.map((entry) => 'id' in entry && entry.id)).toEqual(['a', 'b']);
+  });
+
+  it('says since when what it reads was written: since the last look that found the end of the stream was asked for', async () => {
+    const { start, clock, tails, answer, nothing, since, told } = scripted();
+    const one = (dialogId: string): ControlEntry => ({ kind: 'disconnect', target: { dialogId }, code: 'NOT_FOUND' });
+    const startedMs = clock.monotonicMs();
+    await start();
+    await clock.advanceAsync(POLL_MS);
+    await clock.advanceAsync(40);
+    await answer([one('a')], '1');
+    const lookedMs = clock.monotonicMs();
+    await clock.advanceAsync(30);
+    // A page of it; the end was not seen yet.
+    await answer([one('b')], '2');
+    const endedMs = clock.monotonicMs();
+    await clock.advanceAsync(20);
+    await nothing();
+    expect(tails.open).toBe(0);
+    await clock.advanceAsync(POLL_MS);
+    await answer([one('c')], '3');
+    expect(told.map((entry) => entry.kind === 'disconnect' && entry.target.dialogId)).toEqual(['a', 'b', 'c']);
+    expect(lookedMs).toBeGreaterThan(startedMs);
+    expect(since).toEqual([startedMs, startedMs, endedMs]);
+  });
+
+  it('says of what followed the snapshot that it was written since that was asked for', async () => {
+    const { mirror, snapshots, snapshot, answer, clock, since } = scripted();
+    void mirror.start();
+    const askedMs = clock.monotonicMs();
+    await clock.advanceAsync(100);
+    snapshots.next().answer(snapshot());
+    await settle();
+    await answer([{ kind: 'drain', nodeId: 'n' }], '1');
+    expect(since).toEqual([askedMs]);
   });
 
   it('rejects its start while the backplane is away', async () => {

@@ -237,6 +237,25 @@ describe('a connection that gives way', () => {
     expect(await takenOf(n, scope('user', 0))).toBe(0);
   });
 
+  it('is told once more where its node did not hear of it, but not by a crowd of those that nobody holds', async () => {
+    const world = makeWorld();
+    const [n, other] = [world.node(), world.node()];
+    const request = { clientId: 'tab' };
+    const old = await world.join(other, { id: 'u', request });
+    other.loses = () => true;
+    await world.join(n, { id: 'u', request });
+    await world.clock.advanceAsync(100);
+    expect([old.closedWith, n.replaced]).toEqual([undefined, [old.session.identity.connectionId]]);
+
+    for (let i = 0; i < 30; i += 1) await world.join(other, { id: `u${i}`, request });
+    for (let i = 0; i < 30; i += 1) await world.join(n, { id: `u${i}`, request });
+    expect(n.replaced).toHaveLength(10);
+    await world.clock.advanceAsync(1_100);
+    const late = await world.join(other, { id: 'late', request });
+    await world.join(n, { id: 'late', request });
+    expect(n.replaced.slice(10)).toEqual([late.session.identity.connectionId]);
+  });
+
   it('to the same client is closed with 4009 on whatever node it is, and the newer one lives', async () => {
     const world = makeWorld();
     const [n, other] = [world.node(), world.node()];

@@ -155,6 +155,7 @@ const CONFIG: HubConfig = {
   idleMs: 0,
   lingerMs: 5_000,
   verifyIntervalMs: 300_000,
+  maxConnections: 0,
 };
 
 export interface World {

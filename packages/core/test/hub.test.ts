@@ -285,6 +285,32 @@ describe('joining', () => {
   });
 });
 
+describe('a full node', () => {
+  it('sends away who was admitted while there was room and comes after others took it, with nothing left of it', async () => {
+    const gates = new Gates();
+    const { node, join, enter } = makeWorld();
+    const n = node({ maxConnections: 3 }, gates.wrap);
+    const first = await join(n);
+    gates.isShut = true;
+    const burst = Array.from({ length: 5 }, (_, i) => enter(n, { dialogId: `d${i}` }));
+    expect(n.hub.connectionCount).toBe(3);
+    await gates.openAll();
+    await Promise.all(burst.map(({ joined }) => joined));
+    expect(burst.map(({ closedWith }) => closedWith)).toEqual([undefined, undefined, 1013, 1013, 1013]);
+    expect(burst[4]?.frames).toMatchObject([{ type: 'disconnect', code: 1013, reconnect: { mode: 'backoff' } }]);
+    expect([n.left.length, n.hub.dialogCount, first.closedWith]).toEqual([3, 3, undefined]);
+
+    burst[0]?.drop();
+    expect((await join(n)).closedWith).toBeUndefined();
+  });
+
+  it('has no limit where none is set', async () => {
+    const { node, join } = makeWorld();
+    const n = node({ maxConnections: 0 });
+    for (let i = 0; i < 5; i += 1) expect((await join(n)).closedWith).toBeUndefined();
+  });
+});
+
 describe('a join that takes too long', () => {
   it.each([0, 1, 2, 3, 4, 5])('ends with 1013 and leaves nothing behind, wherever it hangs (%i)', async (at) => {
     const gates = new Gates();
@@ -1050,6 +1076,37 @@ describe('time', () => {
     });
     await expectNothingLeft(n);
     expect(n.hub.stats.closes).toEqual({ AUTH_EXPIRED: 1 });
+  });
+
+  it.each([-3_600_000, 3_600_000])(
+    'closes at the maximum age also where the wall clock is set by %i ms',
+    async (jumpMs) => {
+      const { node, join, clock } = makeWorld();
+      const n = node({ maxAgeMs: 60_000 });
+      const peer = await join(n, { expiresInMs: 86_400_000 });
+      clock.jumpWall(jumpMs);
+      await clock.advanceAsync(50_000);
+      expect(peer.closedWith).toBeUndefined();
+      await clock.advanceAsync(12_000);
+      expect(peer.closedWith).toBe(4007);
+    },
+  );
+
+  it('goes by the wall clock for the end of a token, however that is set', async () => {
+    const { node, join, clock } = makeWorld();
+    const n = node();
+    const early = await join(n, { expiresInMs: 600_000 });
+    clock.jumpWall(-3_600_000);
+    await clock.advanceAsync(2_000);
+    const late = await join(n, { expiresInMs: 600_000 });
+    await clock.advanceAsync(598_000);
+    expect([early.closedWith, late.closedWith]).toEqual([undefined, undefined]);
+    await clock.advanceAsync(4_000);
+    expect([early.closedWith, late.closedWith]).toEqual([undefined, 4001]);
+    // Back to where it was, or a machine that slept: what has expired meanwhile ends at once.
+    clock.jumpWall(3_600_000);
+    await clock.advanceAsync(2_000);
+    expect(early.closedWith).toBe(4001);
   });
 
   it('closes at the maximum age with 4007, however often the token is refreshed', async () => {

@@ -122,7 +122,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
   await auth.jwks?.load();
 
   const closeSessions = createSessionCloser({
-    sessions: () => hub.sessions(),
+    sessions: (of) => hub.sessions(of),
     isRevoked: (subject) => control.isRevoked(subject),
     isBanned: (addressKey) => control.ban(addressKey) !== undefined,
     nodeId: config.node.id,
@@ -141,9 +141,9 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
     control: backplane.control,
     clock,
     random,
-    onEntries: (entries) => {
+    onEntries: (entries, sinceMs) => {
       for (const entry of entries) if (entry.kind === 'revocation') metrics.revocation(entry.rule.by);
-      closeSessions(entries);
+      closeSessions(entries, sinceMs);
       if (entries.some((entry) => entry.kind === 'drain' && entry.nodeId === config.node.id)) askToDrain();
       for (const entry of entries) if (entry.kind === 'assistant') inbox.reconsider(entry.assistantId);
     },
@@ -161,6 +161,7 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       idleMs: config.connections.idleMs,
       lingerMs: LINGER_MS,
       verifyIntervalMs: VERIFY_INTERVAL_MS,
+      maxConnections: config.connections.perNode,
     },
     backplane,
     incarnation,
@@ -184,13 +185,11 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       throw new BackplaneUnavailable('no majority of the lock masters answers');
     },
     onTaken: (waitedMs) => metrics.taken(waitedMs / 1000),
-    onReplaced: (connectionId) => {
-      backplane.control
-        .write({ kind: 'disconnect', target: { connectionId }, code: 'CONNECTION_LIMIT' })
-        .catch((error: unknown) => {
-          // It holds no place any more; while the backplane is away its socket stays until it ends by itself.
-          if (!(error instanceof BackplaneUnavailable)) onBug(error);
-        });
+    onReplaced: (connectionId, code) => {
+      backplane.control.write({ kind: 'disconnect', target: { connectionId }, code }).catch((error: unknown) => {
+        // It holds no place any more; while the backplane is away its socket stays until it ends by itself.
+        if (!(error instanceof BackplaneUnavailable)) onBug(error);
+      });
     },
     onMessageLimited: (isDryRun) => metrics.limited('messages', isDryRun),
     onBadFrames: ({ addressKey }) => {
@@ -366,14 +365,13 @@ export const startNode = async (parts: NodeParts): Promise<GatewayNode> => {
       return record === undefined || (record.active && record.tenant === tenant);
     },
     isControlStale: () => control.isStale,
-    maxConnections: config.connections.perNode,
     connect: gatekeeper.connect,
     isLeaving: () => state.refusing,
     isOverloaded: () => overload.reasons.size > 0,
     isBanned: ({ key }) => control.ban(key) !== undefined,
     // It was silent for too long: what it holds is registered again before it admits more.
     isLapsed: () => heartbeat.isLapsed,
-    connectionCount: () => hub.connectionCount,
+    isFull: () => hub.isFull,
     connectionId: () => Buffer.from(random.bytes(12)).toString('base64url'),
   };
   const judgeOrigin = createOriginJudge({

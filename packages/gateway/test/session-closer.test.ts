@@ -17,13 +17,16 @@ const identity = (rest: Partial<Identity> = {}): Identity => ({
 const named = (sub: string, rest: Partial<Identity> = {}): Identity =>
   identity({ member: { role: 'user', id: sub, publicId: sub }, ...rest });
 
-const world = (identities: readonly Identity[]) => {
+const SINCE_MS = 1_000;
+
+const world = (identities: readonly Identity[], openedAtMs: (index: number) => number = () => 0) => {
   const clock = fakeClock();
   const closed: [number, string, number][] = [];
   const told: [string, number][] = [];
   const sessions = identities.map((one, index) => {
     const session = {
       identity: one,
+      openedAtMs: openedAtMs(index),
       isClosed: false,
       close: (code: string, delayMs: number) => {
         session.isClosed = true;
@@ -45,7 +48,7 @@ const world = (identities: readonly Identity[]) => {
   });
   const come = (...entries: readonly ControlEntry[]): void => {
     for (const entry of entries) if (entry.kind === 'revocation') index.add(entry);
-    apply(entries);
+    apply(entries, SINCE_MS);
   };
   return { clock, closed, told, come, lift: (addressKey: string) => lifted.add(addressKey) };
 };
@@ -121,6 +124,20 @@ describe('what comes over the control stream', () => {
     const { come, closed } = world(people);
     come(disconnect(target));
     expect(closed).toEqual(who.map((index) => [index, 'GOING_AWAY', 0]));
+  });
+
+  it('spares who came since, where what is named may be there again', () => {
+    const opened = [SINCE_MS - 1, SINCE_MS, SINCE_MS + 1];
+    const make = () =>
+      world(
+        opened.map(() => identity()),
+        (index) => opened[index] ?? 0,
+      );
+    const [erased, asked] = [make(), make()];
+    erased.come({ ...(disconnect({ dialogId: 'd' }, 'NOT_FOUND') as Disconnect), earlierOnly: true });
+    expect([erased.closed, erased.told]).toEqual([[[0, 'NOT_FOUND', 0]], [['disconnected', 1]]]);
+    asked.come(disconnect({ dialogId: 'd' }));
+    expect(asked.closed).toHaveLength(3);
   });
 
   it('tells those how long to wait who are to wait', () => {

@@ -130,7 +130,8 @@ export const openRedisBackplane = async (options: RedisBackplaneOptions): Promis
 
 const health = (topology: Topology): BackplaneHealth => {
   const reasons = new Set<string>();
-  for (const link of topology.links()) if (!link.healthy) reasons.add('redis_unreachable');
+  const links = [...topology.links()];
+  if (!topology.isServed || links.length === 0 || links.some((link) => !link.healthy)) reasons.add('redis_unreachable');
   for (const subscriber of topology.subscribers()) {
     if (subscriber.silent) reasons.add('subscriber_silent');
     else if (!subscriber.ready) reasons.add('subscriber_away');

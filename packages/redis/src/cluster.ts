@@ -53,6 +53,9 @@ export class ClusterTopology implements Topology {
   #looking: Promise<void> | undefined;
   #cancelLook: (() => void) | undefined;
   #lastError: string | undefined;
+  #hasMap = false;
+  #isAwaited = false;
+  #isServed = false;
   #closed = false;
 
   constructor(address: RedisAddress, settings: Settings, keys: Keys, state: NodeState, events: TopologyEvents) {
@@ -82,6 +85,10 @@ export class ClusterTopology implements Topology {
 
   *subscribers(): Generator<Subscriber> {
     for (const { subscriber } of this.#masters.values()) yield subscriber;
+  }
+
+  get isServed(): boolean {
+    return this.#isServed;
   }
 
   whenReady(): Promise<void> {
@@ -118,7 +125,7 @@ export class ClusterTopology implements Topology {
     });
   }
 
-  /** Reads the map from the first server that answers. */
+  /** Reads the map from the first server that has one. */
   #look(): Promise<void> {
     this.#looking ??= this.#readMap().finally(() => {
       this.#looking = undefined;
@@ -145,6 +152,7 @@ export class ClusterTopology implements Topology {
         this.#lastError = (error as Error).message;
       }
     }
+    this.#isServed = false;
     this.#lookIn(LOOK_AGAIN_MS);
   }
 
@@ -168,6 +176,8 @@ export class ClusterTopology implements Topology {
 
   #apply(ranges: readonly SlotRange[]): void {
     if (this.#closed) return;
+    // A server that has forgotten its cluster says nothing of the others: what they serve goes on.
+    if (ranges.length === 0) throw new BackplaneUnavailable('Redis Cluster: the server knows of no slots');
     const before = [...this.#owners];
     const serving = new Set<string>();
     this.#owners.fill(undefined);
@@ -182,8 +192,9 @@ export class ClusterTopology implements Topology {
       }
       this.#owners.fill(master, first, last + 1);
     }
-    const known = before.some((owner) => owner !== undefined);
-    if (known && before.some((owner, slot) => owner !== this.#owners[slot])) {
+    const isFirst = !this.#hasMap;
+    this.#hasMap = true;
+    if (!isFirst && before.some((owner, slot) => owner !== this.#owners[slot])) {
       this.#settings.notice('cluster_changed', { masters: serving.size });
       this.#events.onMoved();
     }
@@ -193,10 +204,12 @@ export class ClusterTopology implements Topology {
       this.#drop(master);
     }
     for (const master of this.#masters.values()) this.#keepProbe(master);
-    if (this.#needed().some((slot) => this.#owners[slot] === undefined)) {
+    this.#isServed = this.#needed().every((slot) => this.#owners[slot] !== undefined);
+    if (!this.#isServed) {
       this.#lastError = 'CLUSTERDOWN some hash slots are not served';
       this.#lookIn(LOOK_AGAIN_MS);
-    } else if (!known) {
+    } else if (!this.#isAwaited) {
+      this.#isAwaited = true;
       void this.#whenMastersReady();
     }
   }

@@ -43,7 +43,7 @@ interface Opened {
   readonly evictedKeys: number;
 }
 
-/** So many commands in a row without an answer: the connection is dead without knowing it. */
+/** So many times in a row no answer: the connection is dead without knowing it. */
 const DEADLINES_BEFORE_CUT = 3;
 
 /**
@@ -64,6 +64,7 @@ export class Link {
   readonly #callDeadlines: CallDeadlines;
   readonly #rhythm: WriteRhythm;
   #missedDeadlines = 0;
+  #hasMissed = false;
   #failing = false;
   #closed = false;
   #lastError: string | undefined;
@@ -236,11 +237,21 @@ export class Link {
       this.#onMisplaced();
       // Perhaps the whole server was demoted: then it gets another identity before it serves again.
       if (this.ready) this.probe().catch(() => {});
-    } else if (isDeadline(error) && ++this.#missedDeadlines >= DEADLINES_BEFORE_CUT) {
-      this.#missedDeadlines = 0;
-      this.#settings.notice('redis_lost', { server: this.label, reason: 'no answer within the deadline' });
-      cut(this.#client);
-    }
+    } else if (isDeadline(error)) this.#miss();
+  }
+
+  /** Calls that miss their deadline in one turn of the event loop are one miss: they were made, or found late, together. */
+  #miss(): void {
+    if (this.#hasMissed || this.#client.stream.destroyed) return;
+    this.#hasMissed = true;
+    setImmediate(() => {
+      this.#hasMissed = false;
+    });
+    this.#missedDeadlines += 1;
+    if (this.#missedDeadlines < DEADLINES_BEFORE_CUT) return;
+    this.#missedDeadlines = 0;
+    this.#settings.notice('redis_lost', { server: this.label, reason: 'no answer within the deadline' });
+    cut(this.#client);
   }
 
   async #open(): Promise<void> {

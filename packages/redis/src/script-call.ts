@@ -51,13 +51,20 @@ export class ScriptCall extends Command {
 export class CallDeadlines {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
   readonly #deadlineMs: number;
+  readonly #afterReading: (work: () => void) => void;
   #calls: ScriptCall[] = [];
   #oldest = 0;
   #isScheduled = false;
 
-  constructor(clock: Pick<Clock, 'monotonicMs' | 'schedule'>, deadlineMs: number) {
+  /** `afterReading`: runs `work` once what has arrived by now is read. */
+  constructor(
+    clock: Pick<Clock, 'monotonicMs' | 'schedule'>,
+    deadlineMs: number,
+    afterReading: (work: () => void) => void = (work) => void setImmediate(work),
+  ) {
     this.#clock = clock;
     this.#deadlineMs = deadlineMs;
+    this.#afterReading = afterReading;
   }
 
   add(call: ScriptCall): void {
@@ -79,16 +86,19 @@ export class CallDeadlines {
   #schedule(ms: number): void {
     this.#isScheduled = true;
     this.#clock.schedule(ms, () => {
-      this.#isScheduled = false;
-      this.#expire();
+      // After a pause of the process timers run before sockets are read: the answers may have come long ago.
+      const nowMs = this.#clock.monotonicMs();
+      this.#afterReading(() => {
+        this.#isScheduled = false;
+        this.#expire(nowMs);
+      });
     });
   }
 
-  #expire(): void {
-    const nowMs = this.#clock.monotonicMs();
+  #expire(nowMs: number): void {
     const late = this.#calls.filter(({ isAnswered, dueMs }) => !isAnswered && dueMs <= nowMs);
     for (const call of late) call.reject(new Error('Command timed out'));
     const next = this.#calls.find(({ isAnswered, dueMs }) => !isAnswered && dueMs > nowMs);
-    if (next !== undefined) this.#schedule(next.dueMs - nowMs);
+    if (next !== undefined) this.#schedule(Math.max(0, next.dueMs - this.#clock.monotonicMs()));
   }
 }

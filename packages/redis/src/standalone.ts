@@ -46,6 +46,7 @@ export const standaloneTopology = (
     subscriber: () => subscriber,
     links: () => [link],
     subscribers: () => [subscriber],
+    isServed: true,
     whenReady: async () => {
       await Promise.all([link.whenReady(), subscriber.whenReady()]);
     },

@@ -8,6 +8,8 @@ export interface Topology {
   subscriber(slot: number): Subscriber;
   links(): Iterable<Link>;
   subscribers(): Iterable<Subscriber>;
+  /** Whether somebody is known to serve every slot that keys lie in. */
+  readonly isServed: boolean;
   /** Resolves when every slot is served; rejects with `BackplaneUnsupported`. */
   whenReady(): Promise<void>;
   /** Runs with every probe. */

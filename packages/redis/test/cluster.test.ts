@@ -124,6 +124,22 @@ describe('a Redis Cluster of two masters', () => {
     await until(() => a.health().ok, { what: 'health' });
   });
 
+  test('goes on with one master while the other has forgotten its cluster', async () => {
+    const a = await world.open();
+    const recorder = new Recorder(a);
+    const ref: TrackRef = { dialogId: dialogIn(true), track: 'main' };
+    await a.fanout.subscribe([ref]);
+    appended(await a.log.publish(publication(ref.dialogId)));
+    await settled(a, ref, [recorder]);
+    recorder.clear();
+    await first.flushAll();
+    await first.cli('CLUSTER', 'RESET', 'HARD');
+    await until(() => !a.health().ok, { what: 'bad health' });
+    appended(await a.log.publish(publication(ref.dialogId)));
+    await recorder.atLeast('publication', 1);
+    expect(recorder.restored).toEqual([]);
+  });
+
   test('is one lock master: a lock lies where its slot is, and fences go on where the slot moves to', async () => {
     const masters = await openLockMasters([first.url], { nodeId: 'node', keyPrefix: world.prefix });
     const bugs: unknown[] = [];
@@ -159,5 +175,45 @@ describe('a Redis Cluster of two masters', () => {
     expect(String(await second.cli('GET', keys.lock(name).holder))).toContain(after.id);
     await locks.stop();
     expect(bugs).toEqual([]);
+  });
+});
+
+/** A master that was started again without its `nodes.conf`, or was reset, serves nothing until it is given its slots again. */
+describe('a Redis Cluster whose only master loses its slots', () => {
+  let server: RedisServer;
+  let world: RedisWorld;
+
+  beforeEach(async () => {
+    server = await startRedis({ cluster: true });
+    world = makeRedisWorld(server, { probeIntervalMs: 50 });
+  });
+  afterEach(async () => {
+    await world.close();
+    await server.kill();
+  });
+
+  test('is not healthy meanwhile, and delivers to those who were subscribed when it has them again', async () => {
+    const a = await world.open();
+    const recorder = new Recorder(a);
+    const ref: TrackRef = { dialogId: freshId(), track: 'main' };
+    await a.fanout.subscribe([ref]);
+    expect(a.health()).toEqual({ ok: true, reasons: [] });
+
+    await server.cli('CLUSTER', 'DELSLOTSRANGE', 0, SLOTS - 1);
+    await until(() => a.health().reasons.includes('redis_unreachable'), { what: 'bad health' });
+    await expect(a.log.publish(publication(ref.dialogId))).rejects.toThrow('Redis');
+
+    await server.cli('CLUSTER', 'ADDSLOTSRANGE', 0, SLOTS - 1);
+    await until(() => recorder.restored.length > 0, { what: 'onRestored' });
+    expect(recorder.restored).toEqual([ref]);
+    appended(await patiently(() => a.log.publish(publication(ref.dialogId))));
+    await recorder.atLeast('publication', 1);
+    await until(() => a.health().ok, { what: 'health' });
+  });
+
+  test('is not healthy once it is closed', async () => {
+    const a = await world.open();
+    await a.close();
+    expect(a.health().reasons).toContain('redis_unreachable');
   });
 });

@@ -156,6 +156,75 @@ describe('a connection that breaks', () => {
   });
 });
 
+describe('a process that stood still', () => {
+  let own: RedisServer;
+  let world: RedisWorld;
+  let node: Backplane;
+  let lost: number;
+
+  beforeEach(async () => {
+    own = await startRedis();
+    // No probe comes between.
+    world = makeRedisWorld(own, { ...QUICK, probeIntervalMs: 60_000 });
+    lost = 0;
+    node = await world.open({
+      onNotice: (event) => {
+        if (event === 'redis_lost') lost += 1;
+      },
+    });
+  });
+  afterEach(async () => {
+    await own.resume();
+    await world.close();
+    await own.kill();
+  });
+
+  /** Commands leave within two milliseconds: what is set later, and for longer, runs after that. */
+  const written = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+  test('takes the answers that came meanwhile, and keeps its connection', async () => {
+    await own.pause();
+    const calls = Array.from({ length: 10 }, () => node.log.publish(publication(freshId())));
+    await written();
+    // From here timers come before sockets, as after a stop of the whole process.
+    await new Promise((resolve) => setImmediate(resolve));
+    const resumed = own.resume();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * QUICK.commandDeadlineMs);
+    await resumed;
+    for (const result of await Promise.all(calls)) expect(appended(result).offset).toBe(1);
+    expect([lost, node.health().ok]).toEqual([0, true]);
+  });
+
+  test('counts what is late together once, and is told of a dead connection once', async () => {
+    await own.pause();
+    const together = async (): Promise<void> => {
+      const ids = Array.from({ length: 20 }, () => freshId());
+      const ref = (dialogId: string): TrackRef => ({ dialogId, track: 'main' });
+      const calls = [
+        ...ids.map((dialogId) => node.log.publish(publication(dialogId))),
+        ...ids.map((dialogId) => node.fanout.emit(ref(dialogId), 'all', '{}')),
+      ];
+      for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected');
+    };
+    await together();
+    expect(lost).toBe(0);
+    await own.resume();
+    await patiently(() => node.log.publish(publication(freshId())));
+    await own.pause();
+    await until(
+      async () => {
+        await together();
+        return lost > 0;
+      },
+      { what: 'the connection to be cut' },
+    );
+    await own.resume();
+    await healthy(node);
+    // That it is given up, and that it is closed.
+    expect(lost).toBe(2);
+  });
+});
+
 describe('opening', () => {
   const open = (url: string) =>
     openRedisBackplane({

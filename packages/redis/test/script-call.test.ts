@@ -59,6 +59,32 @@ describe('the deadlines of calls', () => {
     expect(failed).toEqual(['a: Command timed out', 'b: Command timed out']);
   });
 
+  test('wait for what has arrived to be read, and go on for what comes meanwhile', async () => {
+    const clock = fakeClock();
+    const turns: (() => void)[] = [];
+    const deadlines = new CallDeadlines(clock, DEADLINE_MS, (work) => turns.push(work));
+    const failed: string[] = [];
+    const add = (name: string): ScriptCall => {
+      const one = call();
+      one.promise.catch(() => failed.push(name));
+      deadlines.add(one);
+      return one;
+    };
+    const arrived = add('arrived');
+    add('lost');
+    await clock.advanceAsync(10 * DEADLINE_MS);
+    expect([failed, turns.length]).toEqual([[], 1]);
+    deadlines.remove(arrived);
+    add('younger');
+    turns.shift()?.();
+    await clock.advanceAsync(0);
+    expect(failed).toEqual(['lost']);
+    await clock.advanceAsync(DEADLINE_MS);
+    turns.shift()?.();
+    await clock.advanceAsync(0);
+    expect(failed).toEqual(['lost', 'younger']);
+  });
+
   test('leave alone what was answered, and go on for those that come later', async () => {
     const { clock, deadlines, failed, add } = make();
     const answered = Array.from({ length: 200 }, (_, i) => add(`answered ${i}`));

@@ -49,7 +49,8 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly config: Pick<GatewayConfig, 'connections' | 'bans'>;
   /** An assistant's limits, or the node's where there is no assistant. */
   readonly limitsOf: (assistantId: string | undefined) => AssistantLimits;
-  readonly maxConnections: number;
+  /** The node has as many connections as it may; the hub asks again when one joins. */
+  readonly isFull: () => boolean;
   /** The node refuses upgrades: what is still being decided must not stay. */
   readonly isLeaving: () => boolean;
   /** Newcomers should go elsewhere. */
@@ -60,7 +61,6 @@ export interface AdmissionParts extends AuthorizeParts {
   readonly isLapsed: () => boolean;
   /** What has been revoked of late is not known here. */
   readonly isControlStale: () => boolean;
-  readonly connectionCount: () => number;
   readonly connectionId: () => string;
 }
 
@@ -153,9 +153,7 @@ export const admit = async (
     reason,
     delayMs,
   });
-  if (parts.maxConnections > 0 && parts.connectionCount() >= parts.maxConnections) {
-    return close('TRY_AGAIN_LATER', 'node_full');
-  }
+  if (parts.isFull()) return close('TRY_AGAIN_LATER', 'node_full');
   if (parts.isOverloaded()) return close('TRY_AGAIN_LATER', 'overloaded');
   if (parts.isControlStale()) return close('TRY_AGAIN_LATER', 'control_stale');
   if (parts.isLapsed()) return close('TRY_AGAIN_LATER', 'lapsed');

@@ -12,7 +12,8 @@ import {
 import { CLOSE_CODES, type CloseName } from '@replyx/protocol';
 
 export interface SessionCloserParts {
-  readonly sessions: () => Iterable<Session>;
+  /** All, or those of one dialog, or of one connection. */
+  readonly sessions: (of?: Disconnect['target']) => Iterable<Session>;
   readonly isRevoked: (subject: TokenSubject) => boolean;
   readonly isBanned: (addressKey: string) => boolean;
   readonly nodeId: string;
@@ -45,14 +46,14 @@ export const createSessionCloser = (parts: SessionCloserParts) => {
     for (const session of sessions.slice(0, BATCH)) session.close(code, waits ? parts.delayMs() : 0);
     if (sessions.length > BATCH) parts.clock.schedule(0, () => close(sessions.slice(BATCH), code));
   };
-  const open = (matches: (identity: Identity) => boolean): Session[] =>
-    [...parts.sessions()].filter((session) => !session.isClosed && matches(session.identity));
+  const open = (matches: (identity: Identity) => boolean, of?: Disconnect['target']): Session[] =>
+    [...parts.sessions(of)].filter((session) => !session.isClosed && matches(session.identity));
   const end = (why: Why, sessions: readonly Session[], code: CloseName): void => {
     if (sessions.length === 0) return;
     parts.onClosed(why, sessions.length);
     close(sessions, code);
   };
-  return (entries: readonly ControlEntry[]): void => {
+  return (entries: readonly ControlEntry[], sinceMs: number): void => {
     if (entries.some((entry): entry is Revocation => entry.kind === 'revocation')) {
       end(
         'revoked',
@@ -74,9 +75,10 @@ export const createSessionCloser = (parts: SessionCloserParts) => {
     }
     for (const entry of entries) {
       if (entry.kind !== 'disconnect') continue;
+      const targets = open((identity) => isTarget(entry, identity, parts.nodeId), entry.target);
       end(
         'disconnected',
-        open((identity) => isTarget(entry, identity, parts.nodeId)),
+        entry.earlierOnly === true ? targets.filter(({ openedAtMs }) => openedAtMs < sinceMs) : targets,
         entry.code,
       );
     }

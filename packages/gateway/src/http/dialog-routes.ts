@@ -151,7 +151,10 @@ export const dialogRoutes = ({ backplane, hub, directory, newId, hasInbox }: Dia
       const dialogId = pathId(call);
       const assistantId = (await backplane.directory.dialog(dialogId))?.assistantId;
       const inboxOf = assistantId !== undefined && (await hasInbox(assistantId)) ? assistantId : undefined;
-      if (!(await backplane.directory.deleteDialog(dialogId, inboxOf))) throw new Problem('not_found');
+      const wasKnown = await backplane.directory.deleteDialog(dialogId, inboxOf);
+      // Nodes that are deaf at this moment hear of it here; also where an earlier attempt erased it and could not tell.
+      await backplane.control.write({ kind: 'disconnect', target: { dialogId }, code: 'NOT_FOUND', earlierOnly: true });
+      if (!wasKnown) throw new Problem('not_found');
       return NO_CONTENT;
     },
   };

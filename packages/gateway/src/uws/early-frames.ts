@@ -1,5 +1,5 @@
 import type { Session } from '@replyx/core';
-import { BOUNDS } from '@replyx/protocol';
+import { BOUNDS, type CloseName } from '@replyx/protocol';
 
 /** Frames before the decision; a client of ours waits for `connected`, so there are few. */
 const MAX_FRAMES = 32;
@@ -9,13 +9,14 @@ export class EarlyFrames {
   private frames: { readonly text: string | undefined; readonly bytes: number }[] | undefined;
   private bytes = 0;
 
-  /** `text` is `undefined` for a binary frame. False: there is no room for it. */
-  keep(text: string | undefined, bytes: number): boolean {
+  /** `text` is `undefined` for a binary frame. Returns what its socket is to be closed with where it can't be kept. */
+  keep(text: string | undefined, bytes: number): CloseName | undefined {
+    if (bytes > BOUNDS.frameBytes) return 'TOO_LARGE';
     this.bytes += bytes;
-    if (this.bytes > BOUNDS.frameBytes || (this.frames?.length ?? 0) >= MAX_FRAMES) return false;
+    if (this.bytes > BOUNDS.frameBytes || (this.frames?.length ?? 0) >= MAX_FRAMES) return 'RATE_LIMITED';
     this.frames ??= [];
     this.frames.push({ text, bytes });
-    return true;
+    return undefined;
   }
 
   handTo(session: Session): void {

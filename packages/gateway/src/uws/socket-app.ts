@@ -201,8 +201,9 @@ export const serveSockets = (app: TemplatedApp, options: SocketAppOptions): void
         if (session !== undefined) {
           if (text === undefined) session.onBinary();
           else session.onText(text, message.byteLength);
-        } else if (admission?.early.keep(text, message.byteLength) === false && transport !== undefined) {
-          refuse(transport, 'RATE_LIMITED');
+        } else {
+          const refused = admission?.early.keep(text, message.byteLength);
+          if (refused !== undefined && transport !== undefined) refuse(transport, refused);
         }
       }),
       ping: guarded((socket) => socket.getUserData().session?.onPing()),

@@ -108,7 +108,8 @@ export const describeControlContract = (name: string, makeWorld: MakeWorld): voi
 
     test('only tells of a disconnect', async () => {
       const cursor = await cursorOf(b);
-      const entry = { kind: 'disconnect', target: { sub: 'ö', tenant: 't' }, code: 'GOING_AWAY' } as const;
+      const target = { sub: 'ö', tenant: 't' };
+      const entry = { kind: 'disconnect', target, code: 'GOING_AWAY', earlierOnly: true } as const;
       expect(await a.control.write(entry)).toEqual(entry);
       expect(await entriesOf(b)).toEqual([]);
       expect(await read(b, cursor)).toMatchObject({ entries: [entry] });
