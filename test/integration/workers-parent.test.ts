@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   GatewayProcess,
   type RedisServer,
@@ -56,12 +57,18 @@ const endPort = async ({ parent, pids, clients }: Port): Promise<void> => {
 };
 
 /** What one scrape tells of the sockets: those of all workers, where the parent answers. */
-const scrapedSockets = async (parent: GatewayProcess): Promise<number> =>
-  Number(/^replyx_connections (\d+)$/m.exec(await (await get(parent, '/metrics')).text())?.[1]);
+const scrapedSockets = async (parent: GatewayProcess): Promise<number> => {
+  const text = await (await get(parent, '/metrics')).text();
+  return [...text.matchAll(/^replyx_connections\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+};
 
 describe('workers whose parent is killed', () => {
   it('leave in order, whatever they are asked meanwhile', async () => {
-    const port = await startPort('orphans', { WS_DRAIN_WAIT_SECONDS: 5, WS_DRAIN_SPREAD_SECONDS: 0 });
+    const port = await startPort('orphans', {
+      WS_NODE_TTL_SECONDS: 3,
+      WS_DRAIN_WAIT_SECONDS: 5,
+      WS_DRAIN_SPREAD_SECONDS: 0,
+    });
     const { parent, pids, clients } = port;
     try {
       process.kill(parent.pid, 'SIGKILL');
@@ -126,18 +133,20 @@ describe('workers whose parent is frozen', () => {
   });
 
   it('that die meanwhile do not take it along', async () => {
-    const port = await startPort('asked', {});
+    const port = await startPort('asked', { WS_NODE_TTL_SECONDS: 3 });
     const { parent, pids } = port;
     try {
       parent.pause();
       // What they ask the parent lies unread, and makes it ask the one that is dead.
       await Promise.all(Array.from({ length: 16 }, () => get(parent, '/readyz').then((ready) => ready.json())));
-      process.kill(pids[0] as number, 'SIGKILL');
+      const [victim, other] = pids as [number, number];
+      process.kill(victim, 'SIGKILL');
+      await until(() => /\) Z /.test(readFileSync(`/proc/${victim}/stat`, 'utf8')), { what: 'it to have ended' });
       parent.resume();
       const isAnother = () => eventsOf(parent, 'listening').length > pids.length;
       await until(isAnother, { what: 'another worker in its place' });
       expect(parent.running).toBe(true);
-      expect(isAlive(pids[1] as number)).toBe(true);
+      expect(isAlive(other)).toBe(true);
       expect(eventsOf(parent, 'worker_ended').map(({ line }) => line)).toEqual([
         expect.stringContaining('ended by itself (SIGKILL)'),
       ]);
