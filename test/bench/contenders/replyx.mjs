@@ -3,6 +3,8 @@ import { startGateway, visitorToken } from '@replyx/testkit';
 /** Everything is on; the limits are only high enough not to be what is measured. */
 const ENVIRONMENT = {
   LOG_LEVEL: 'info',
+  // As the README says a node is run.
+  NODE_OPTIONS: '--max-semi-space-size=8',
   WS_DIRECTORY: 'open',
   WS_RATE_LIMIT_PER_IP: 1_000,
   WS_RATE_LIMIT_AUTH_FAILURES: 1_000,
