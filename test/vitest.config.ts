@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// Tests with real processes share two cores with what they start, and mostly wait: two files at a time, and guards that only a hang
+// Tests with real processes share two cores with what they start, and mostly wait: three files at a time, and guards that only a hang
 // meets. What fails once on a machine that others use is tried once more.
 const processes = {
-  maxWorkers: 2,
+  maxWorkers: 3,
   sequence: { groupOrder: 1 },
   testTimeout: 120_000,
   hookTimeout: 60_000,
