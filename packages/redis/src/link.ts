@@ -45,6 +45,8 @@ interface Opened {
 
 /** So many times in a row no answer: the connection is dead without knowing it. */
 const DEADLINES_BEFORE_CUT = 3;
+/** Calls that miss their deadline closer to each other are one miss: they were made, or found late, together. */
+const MISSES_APART_MS = 50;
 
 /**
  * One data connection to one Redis process. No script runs on it before the lineage of that very process is known: a
@@ -64,7 +66,7 @@ export class Link {
   readonly #callDeadlines: CallDeadlines;
   readonly #rhythm: WriteRhythm;
   #missedDeadlines = 0;
-  #hasMissed = false;
+  #missedMs = Number.NEGATIVE_INFINITY;
   #failing = false;
   #closed = false;
   #lastError: string | undefined;
@@ -240,13 +242,10 @@ export class Link {
     } else if (isDeadline(error)) this.#miss();
   }
 
-  /** Calls that miss their deadline in one turn of the event loop are one miss: they were made, or found late, together. */
   #miss(): void {
-    if (this.#hasMissed || this.#client.stream.destroyed) return;
-    this.#hasMissed = true;
-    setImmediate(() => {
-      this.#hasMissed = false;
-    });
+    const nowMs = this.#settings.clock.monotonicMs();
+    if (nowMs - this.#missedMs < MISSES_APART_MS || this.#client.stream.destroyed) return;
+    this.#missedMs = nowMs;
     this.#missedDeadlines += 1;
     if (this.#missedDeadlines < DEADLINES_BEFORE_CUT) return;
     this.#missedDeadlines = 0;
