@@ -34,9 +34,11 @@ export interface FeedContext {
 /** `following`: subscribed, arrivals are held; the position is not known yet. */
 type FeedState = 'closed' | 'following' | 'live' | 'filling';
 
-/** A head that a caller reads for a feed, along with something else: which time of following it is for. */
-export interface HeadTicket {
-  readonly following: number;
+/** A head that a feed waits for. */
+export interface AwaitedHead {
+  readonly track: Track;
+  /** Opens the feed with it; does nothing where the feed has been closed since, or is being opened by a read of its own. */
+  put(head: Position): void;
 }
 
 const FILL_PAGE = 100;
@@ -139,23 +141,26 @@ export class Feed {
   }
 
   /**
-   * For one who, once `follow` has resolved, reads the head with what is to be read anyway, and gives it to `open`. `undefined` where
-   * none is wanted: the feed knows more, or another caller is reading.
+   * For one who, once `follow` has resolved, reads the head with what is to be read anyway. `undefined` where none is wanted: the feed
+   * knows more, or another caller is reading.
    */
-  takeHeadTicket(): HeadTicket | undefined {
+  awaitHead(): AwaitedHead | undefined {
     if (this.state !== 'following' || this.isHeadAwaited || this.known !== undefined) return undefined;
     this.isHeadAwaited = true;
     this.readsIssued += 1;
-    return { following: this.followings };
+    const { track, followings } = this;
+    return {
+      track,
+      put: (head) => {
+        const isStill = this.state === 'following' && this.followings === followings;
+        if (isStill && this.opened === undefined) this.begin(head);
+      },
+    };
   }
 
-  /** Resolves when the feed also knows its position, which is read where `brought` does not say it. */
-  open(brought?: { readonly ticket: HeadTicket; readonly head: Position }): Promise<void> {
+  /** Resolves when the feed also knows its position. */
+  open(): Promise<void> {
     if (this.state === 'live' || this.state === 'filling') return Promise.resolve();
-    if (this.opened === undefined && this.state === 'following' && brought?.ticket.following === this.followings) {
-      this.begin(brought.head);
-      return Promise.resolve();
-    }
     this.opened ??= this.doOpen().finally(() => {
       this.opened = undefined;
     });

@@ -1,6 +1,6 @@
-import type { ConnectedFrame, Position } from '@replyx/protocol';
+import type { ConnectedFrame } from '@replyx/protocol';
 import type { Clock } from './clock.js';
-import type { Feed, HeadTicket } from './feed.js';
+import type { Feed } from './feed.js';
 import { encodeFrame } from './frame-text.js';
 import type { Holdings, JoinPlaces } from './holdings.js';
 import { BackplaneUnavailable, type DialogClaim, type Log, type RegisterResult } from './ports.js';
@@ -43,22 +43,6 @@ export interface JoiningParts {
 
 type Registered = Extract<RegisterResult, { status: 'registered' }>;
 
-/** `heads`: for those feeds that have a ticket, in their order. */
-const openFeeds = (
-  feeds: readonly Feed[],
-  tickets: readonly (HeadTicket | undefined)[],
-  heads: readonly Position[],
-): Promise<unknown> => {
-  let at = 0;
-  return Promise.all(
-    feeds.map((feed, i) => {
-      const ticket = tickets[i];
-      const head = ticket === undefined ? undefined : heads[at++];
-      return feed.open(ticket !== undefined && head !== undefined ? { ticket, head } : undefined);
-    }),
-  );
-};
-
 /** How an admitted connection comes into its dialog: its places, its registration, what it missed, then live. */
 export class Joining {
   private readonly parts: JoiningParts;
@@ -77,13 +61,13 @@ export class Joining {
       await Promise.all([this.takePlaces(session, places), ...feeds.map((feed) => feed.follow())]);
       if (session.isClosed) return;
       // Feeds that have yet to learn where they stand are told by the roster's answer.
-      const tickets = feeds.map((feed) => feed.takeHeadTicket());
+      const awaited = feeds.flatMap((feed) => feed.awaitHead() ?? []);
       const registered = await this.parts.holdings.register(session, {
         claim,
         clientId,
         limit: places?.dialogLimit,
         atLimit: places?.atLimit,
-        heads: feeds.flatMap(({ track }, i) => (tickets[i] === undefined ? [] : [track])),
+        heads: awaited.map(({ track }) => track),
       });
       if (session.isClosed) return;
       if (registered.status === 'registered' && registered.superseded.length > 0) {
@@ -92,8 +76,8 @@ export class Joining {
       if (registered.status === 'not_found') session.close('NOT_FOUND');
       else if (registered.status === 'full') session.close('CONNECTION_LIMIT');
       else {
-        const opened = openFeeds(feeds, tickets, registered.heads);
-        await this.enter(session, feeds, opened, registered, resume);
+        registered.heads.forEach((head, i) => void awaited[i]?.put(head));
+        await this.enter(session, feeds, registered, resume);
       }
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) this.parts.onBug(error);
@@ -113,7 +97,6 @@ export class Joining {
   private async enter(
     session: Session,
     feeds: readonly Feed[],
-    opened: Promise<unknown>,
     registered: Registered,
     resume: ResumePoints,
   ): Promise<void> {
@@ -123,7 +106,7 @@ export class Joining {
     if (dialog !== undefined) dialog.handoffVersion = Math.max(dialog.handoffVersion, registered.handoff.version);
     // The channel was followed before: what is not open by the roster's answer, and not here either, has not begun.
     if (registered.openStreams === 0) dialog?.drafts.foundNothing();
-    await Promise.all([opened, dialog?.drafts.complete(() => dialog.sessions)]);
+    await Promise.all([...feeds.map((feed) => feed.open()), dialog?.drafts.complete(() => dialog.sessions)]);
     const plans = await this.planAll(feeds, resume);
     // No await from here to the attachment: the positions that `connected` names are those at which the feeds go on.
     if (session.isClosed || feeds.some((feed) => !feed.isOpen)) {

@@ -1,6 +1,6 @@
 import { seededRandom } from '@replyx/testkit';
 import { describe, expect, it } from 'vitest';
-import type { HeadTicket } from '../src/feed.js';
+import type { AwaitedHead, Feed } from '../src/feed.js';
 import { away, liveFeed, makeFeed, offsets, owedAck, Recorder, settle, TrackModel } from './fakes.js';
 
 describe('opening a feed', () => {
@@ -71,14 +71,15 @@ describe('opening a feed', () => {
       await followed;
       return world;
     };
-    const brought = (ticket: HeadTicket | undefined, epoch: string, offset: number) => {
-      if (ticket === undefined) throw new Error('expected a ticket');
-      return { ticket, head: { epoch, offset } };
+    const openWith = (feed: Feed, awaited: AwaitedHead | undefined, epoch: string, offset: number): Promise<void> => {
+      if (awaited === undefined) throw new Error('expected a head to be wanted');
+      awaited.put({ epoch, offset });
+      return feed.open();
     };
 
     it('reads nothing', async () => {
       const { feed, log } = await following();
-      await feed.open(brought(feed.takeHeadTicket(), 'e1', 3));
+      await openWith(feed, feed.awaitHead(), 'e1', 3);
       expect([log.reads.count, feed.position]).toEqual([0, { epoch: 'e1', offset: 3 }]);
     });
 
@@ -86,10 +87,10 @@ describe('opening a feed', () => {
       const { feed, log } = await following();
       const model = new TrackModel('e1', 5);
       feed.arrive(model.publish());
-      const ticket = feed.takeHeadTicket();
+      const awaited = feed.awaitHead();
       // The head says 7: it was read between the second and the third.
       for (let i = 0; i < 2; i += 1) feed.arrive(model.publish());
-      await feed.open(brought(ticket, 'e1', 7));
+      await openWith(feed, awaited, 'e1', 7);
       expect(feed.position.offset).toBe(7);
       const subscriber = new Recorder(7);
       feed.attach(subscriber);
@@ -101,26 +102,26 @@ describe('opening a feed', () => {
 
     it('wants one only while it follows, knows nothing and nobody else reads it', async () => {
       const { feed } = makeFeed();
-      expect(feed.takeHeadTicket()).toBeUndefined();
+      expect(feed.awaitHead()).toBeUndefined();
       const { feed: other, log } = await following();
-      expect(other.takeHeadTicket()).toBeDefined();
-      expect(other.takeHeadTicket()).toBeUndefined();
+      expect(other.awaitHead()).toBeDefined();
+      expect(other.awaitHead()).toBeUndefined();
       const opened = other.open();
       await settle();
       log.reads.next().answer(new TrackModel('e1', 1).read({ limit: 0 }));
       await opened;
-      expect(other.takeHeadTicket()).toBeUndefined();
+      expect(other.awaitHead()).toBeUndefined();
     });
 
     it('does not believe one of an earlier time of following', async () => {
       const { feed, fanout, log } = await following();
-      const ticket = feed.takeHeadTicket();
+      const awaited = feed.awaitHead();
       feed.close();
       const followed = feed.follow();
       fanout.subscribes.next().answer();
       await followed;
       // Published while the channel was not followed: nobody will tell.
-      const opened = feed.open(brought(ticket, 'e1', 3));
+      const opened = openWith(feed, awaited, 'e1', 3);
       await settle();
       log.reads.next().answer(new TrackModel('e1', 4).read({ limit: 0 }));
       await opened;
