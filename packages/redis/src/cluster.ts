@@ -79,6 +79,10 @@ export class ClusterTopology implements Topology {
     return this.#owner(slot).subscriber;
   }
 
+  unit(slot: number): number {
+    return slot;
+  }
+
   *links(): Generator<Link> {
     for (const { link } of this.#masters.values()) yield link;
   }

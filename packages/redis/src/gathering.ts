@@ -4,25 +4,23 @@ interface Waiting<Item, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Makes one call of what is asked under one name until its time. A call that rejects rejects for all. */
-export class Gathering<Item, Answer> {
-  readonly #most: number;
-  readonly #later: (flush: () => void) => void;
-  readonly #call: (items: readonly Item[]) => Promise<readonly Answer[]>;
-  readonly #waiting = new Map<string, Waiting<Item, Answer>[]>();
+/** Calls `flush` at its time. */
+export type Later = (flush: () => void) => void;
 
-  /** `call`: answers in the order of its items, of which there are at most `most`. `later`: when it is made. */
-  constructor(
-    most: number,
-    later: (flush: () => void) => void,
-    call: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  ) {
+/** Makes one call of what is asked under one name until its time. A call that rejects rejects for all. */
+export class Gathering<Name, Item, Answer> {
+  readonly #most: number;
+  readonly #call: (items: readonly Item[]) => Promise<readonly Answer[]>;
+  readonly #waiting = new Map<Name, Waiting<Item, Answer>[]>();
+
+  /** `call`: answers in the order of its items, of which there are at most `most`. */
+  constructor(most: number, call: (items: readonly Item[]) => Promise<readonly Answer[]>) {
     this.#most = most;
-    this.#later = later;
     this.#call = call;
   }
 
-  ask(name: string, item: Item): Promise<Answer> {
+  /** `later`: when the call is made that this item begins. */
+  ask(name: Name, item: Item, later: Later): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const one = { item, resolve, reject };
       const group = this.#waiting.get(name);
@@ -32,11 +30,11 @@ export class Gathering<Item, Answer> {
       }
       const fresh = [one];
       this.#waiting.set(name, fresh);
-      this.#later(() => this.#flush(name, fresh));
+      later(() => this.#flush(name, fresh));
     });
   }
 
-  #flush(name: string, group: readonly Waiting<Item, Answer>[]): void {
+  #flush(name: Name, group: readonly Waiting<Item, Answer>[]): void {
     if (this.#waiting.get(name) === group) this.#waiting.delete(name);
     this.#call(group.map(({ item }) => item)).then(
       (answers) => group.forEach(({ resolve }, i) => void resolve(answers[i] as Answer)),

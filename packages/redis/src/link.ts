@@ -133,6 +133,12 @@ export class Link {
     return this.ready ? this.#evaluate(script, keys, args) : Promise.reject(this.#away());
   }
 
+  /** Calls `work` right before the next write, at the latest in a few milliseconds: the scripts it runs leave in that write. */
+  beforeWrite(work: () => void): void {
+    if (this.ready) this.#rhythm.beforeWrite(this.#client.stream, work);
+    else setImmediate(work);
+  }
+
   /** As `run`, also while the lineage of this link is not known: for the script that tells it. */
   async runUnidentified(script: Script, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     if (this.#client.status !== 'ready') throw this.#away();

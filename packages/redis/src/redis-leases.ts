@@ -14,27 +14,52 @@ import { SCRIPTS, type Script } from './scripts.js';
 import { liveNames, type NodeState } from './state.js';
 import type { Topology } from './topology.js';
 
-/** Places of one scope that one script takes, frees or restores, and how many that restore run at a time. */
+/** Connections whose places one script takes or frees; places that one restores, and how many scripts that restore run at a time. */
+const CONNECTIONS_A_CALL = 50;
 const PLACES_A_CALL = 100;
 const AT_A_TIME = 32;
 
-type Answer = { readonly status: 'leased'; readonly replaced: string | undefined } | { readonly status: 'full' };
+type Answer = 'leased' | 'full' | { readonly replaced: string };
 
 /** A place that is asked for, or given back. */
 interface Place {
-  readonly scope: LeaseScope;
+  readonly keys: ScopeKeys;
+  readonly limit: number;
   readonly member: string;
 }
 
+/** Places of one scope. */
 interface ScopePlaces {
-  readonly scope: LeaseScope;
+  readonly keys: ScopeKeys;
+  readonly limit: number;
   readonly members: string[];
+  /** Which of all places each is. */
+  readonly indexes: number[];
 }
 
-const taken = (scopes: readonly LeaseScope[]): readonly LeaseScope[] => scopes.filter(({ limit }) => limit > 0);
+const taken = (scopes: readonly LeaseScope[]): readonly LeaseScope[] =>
+  scopes.every(({ limit }) => limit > 0) ? scopes : scopes.filter(({ limit }) => limit > 0);
 
-const nameOf = ({ kind, key }: Pick<LeaseScope, 'kind' | 'key'>): string => `${kind}\n${key}`;
-const isShared = ({ kind }: LeaseScope): boolean => kind === 'assistant' || kind === 'cluster';
+/** One scope after the other, in the order in which each came first. */
+const byScope = (places: readonly Place[]): ScopePlaces[] => {
+  const groups: ScopePlaces[] = [];
+  const last = new Map<string, ScopePlaces>();
+  places.forEach(({ keys, limit, member }, index) => {
+    let group = last.get(keys.counts);
+    // A limit may change between two of the same scope.
+    if (group?.limit !== limit) {
+      group = { keys, limit, members: [], indexes: [] };
+      groups.push(group);
+      last.set(keys.counts, group);
+    }
+    group.members.push(member);
+    group.indexes.push(index);
+  });
+  return groups;
+};
+
+/** Of any of them: one script may touch all. */
+const slotOf = (places: readonly { readonly keys: ScopeKeys }[]): number => places[0]?.keys.slot ?? 0;
 
 /** An address's members carry whose they are, so that its users can be counted; a digest, for its length. */
 const memberOf = (scope: LeaseScope, { connectionId, user }: Omit<Lease, 'scopes'>): string =>
@@ -50,13 +75,20 @@ export class RedisLeases implements Leases {
   readonly #lifetimeMs: number;
   #others: { readonly live: string; readonly names: readonly string[] } = { live: '', names: [] };
   /**
-   * In scopes that many connections share. Asked for behind every promise that this step of the loop settles, whose callers ask for the
-   * same, and in one write with their other places: so nodes that ask for several things at once are served in one order in all of them.
+   * What is asked for until the next write is one script for each part of the store that one script may touch: so nodes that ask for
+   * several things at once are served in one order in all of them.
    */
-  readonly #takes = new Gathering<Place, Answer>(PLACES_A_CALL, process.nextTick, (places) =>
-    this.#take(places, 'refuse'),
+  readonly #takes = new Gathering<number, readonly Place[], readonly Answer[]>(CONNECTIONS_A_CALL, async (asked) => {
+    const answers = await this.#take(asked.flat(), 'refuse');
+    let start = 0;
+    return asked.map(({ length }) => {
+      start += length;
+      return answers.slice(start - length, start);
+    });
+  });
+  readonly #releases = new Gathering<number, readonly Place[], undefined>(CONNECTIONS_A_CALL, (given) =>
+    this.#free(given.flat()),
   );
-  readonly #releases = new Gathering<Place, undefined>(PLACES_A_CALL, setImmediate, (places) => this.#free(places));
 
   constructor(settings: Settings, keys: Keys, topology: Topology, state: NodeState) {
     this.#settings = settings;
@@ -66,30 +98,30 @@ export class RedisLeases implements Leases {
     this.#lifetimeMs = placeLifetimeMs(settings.leaseTtlMs);
   }
 
-  /** Each scope is a script of its own slot, all at once; whatever was taken is given back where one refuses. */
+  /** In all scopes at once; whatever was taken is given back where one refuses. */
   async acquire(request: LeaseRequest): Promise<LeaseResult> {
     const scopes = taken(request.scopes);
-    const outcomes = await Promise.allSettled(
-      scopes.map((scope) => this.#takeOne({ scope, member: memberOf(scope, request) })),
+    const full: LeaseScope[] = [];
+    const parts = await Promise.allSettled(
+      this.#parts(scopes, request).map(async ({ unit, its, places }) => {
+        const answers = await this.#gather(this.#takes, unit, places);
+        answers.forEach((answer, i) => {
+          if (answer === 'full') full.push(its[i] as LeaseScope);
+        });
+      }),
     );
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    const failed = parts.find((part) => part.status === 'rejected');
     if (failed !== undefined) {
       // Not awaited: the answer must not take a second deadline. Also where the answer was lost a place may be held.
       this.release(request).catch(() => {});
       throw failed.reason;
     }
-    const full = scopes.filter((_, i) => {
-      const outcome = outcomes[i];
-      return outcome?.status === 'fulfilled' && outcome.value.status === 'full';
-    });
-    const [first] = full;
+    const first = scopes.find((scope) => full.includes(scope));
     if (first === undefined) return { status: 'leased' };
     // Nobody gives way to a newcomer whom another scope refuses: so the user's own places come last where they are full.
     if (request.atLimit === 'replace' && full.length === 1 && first.kind === 'user') {
       const answer = await this.#replace(first, request);
-      if (answer.status === 'leased') {
-        return { status: 'leased', ...(answer.replaced === undefined ? {} : { replaced: answer.replaced }) };
-      }
+      if (answer !== 'full') return { status: 'leased', ...(answer === 'leased' ? {} : answer) };
     }
     const held = scopes.filter((scope) => !full.includes(scope));
     await this.release({ ...request, scopes: held });
@@ -98,27 +130,16 @@ export class RedisLeases implements Leases {
 
   async release(lease: Lease): Promise<void> {
     await Promise.all(
-      taken(lease.scopes).map((scope) => {
-        const place = { scope, member: memberOf(scope, lease) };
-        return isShared(scope) ? this.#releases.ask(nameOf(scope), place) : this.#free([place]);
-      }),
+      this.#parts(taken(lease.scopes), lease).map(({ unit, places }) => this.#gather(this.#releases, unit, places)),
     );
   }
 
   async restore(leases: readonly Lease[]): Promise<void> {
-    const byScope = new Map<string, ScopePlaces>();
-    for (const lease of leases) {
-      for (const scope of taken(lease.scopes)) {
-        const key = nameOf(scope);
-        const known = byScope.get(key) ?? { scope, members: [] };
-        byScope.set(key, known);
-        known.members.push(memberOf(scope, lease));
-      }
-    }
+    const places = leases.flatMap((lease) => taken(lease.scopes).map((scope) => this.#place(scope, lease)));
     const calls: ScopePlaces[] = [];
-    for (const { scope, members } of byScope.values()) {
-      for (let start = 0; start < members.length; start += PLACES_A_CALL) {
-        calls.push({ scope, members: members.slice(start, start + PLACES_A_CALL) });
+    for (const group of byScope(places)) {
+      for (let start = 0; start < group.members.length; start += PLACES_A_CALL) {
+        calls.push({ ...group, members: group.members.slice(start, start + PLACES_A_CALL) });
       }
     }
     for (let start = 0; start < calls.length; start += AT_A_TIME) {
@@ -126,9 +147,42 @@ export class RedisLeases implements Leases {
     }
   }
 
+  #place(scope: LeaseScope, lease: Omit<Lease, 'scopes'>): Place {
+    return { keys: this.#keys.scope(scope), limit: scope.limit, member: memberOf(scope, lease) };
+  }
+
+  /** A lease's places by what one script may touch. */
+  #parts(
+    scopes: readonly LeaseScope[],
+    lease: Omit<Lease, 'scopes'>,
+  ): readonly { readonly unit: number; readonly its: readonly LeaseScope[]; readonly places: readonly Place[] }[] {
+    const parts: { unit: number; its: LeaseScope[]; places: Place[] }[] = [];
+    for (const scope of scopes) {
+      const place = this.#place(scope, lease);
+      const unit = this.#topology.unit(place.keys.slot);
+      const part = parts.find((other) => other.unit === unit);
+      if (part === undefined) parts.push({ unit, its: [scope], places: [place] });
+      else {
+        part.its.push(scope);
+        part.places.push(place);
+      }
+    }
+    return parts;
+  }
+
+  /** Asks for them, or gives them back, with whatever else goes in the next write. */
+  async #gather<A>(
+    gathering: Gathering<number, readonly Place[], A>,
+    unit: number,
+    places: readonly Place[],
+  ): Promise<A> {
+    const link = this.#topology.link(slotOf(places));
+    return gathering.ask(unit, places, (flush) => link.beforeWrite(flush));
+  }
+
   async #replace(scope: LeaseScope, request: LeaseRequest): Promise<Answer> {
     try {
-      const [answer] = await this.#take([{ scope, member: memberOf(scope, request) }], 'replace');
+      const [answer] = await this.#take([this.#place(scope, request)], 'replace');
       return answer as Answer;
     } catch (error) {
       this.release(request).catch(() => {});
@@ -136,41 +190,30 @@ export class RedisLeases implements Leases {
     }
   }
 
-  async #takeOne(place: Place): Promise<Answer> {
-    const { scope } = place;
-    // A limit may change between two of the same scope.
-    if (isShared(scope)) return this.#takes.ask(`${scope.limit}\n${nameOf(scope)}`, place);
-    const [answer] = await this.#take([place], 'refuse');
-    return answer as Answer;
-  }
-
-  /** All of one scope. */
+  /** In the order of the places. */
   async #take(places: readonly Place[], atLimit: LeaseRequest['atLimit']): Promise<readonly Answer[]> {
-    const { scope } = places[0] as Place;
-    const { incarnation } = this.#settings;
-    const keys = this.#keys.scope(scope);
     const others = this.#otherLive();
-    const members = places.map(({ member }) => member);
-    const answers = (await this.#run(SCRIPTS.lease, keys, atLimit === 'replace' ? others.map(keys.places) : [], [
-      incarnation,
-      scope.limit,
-      this.#lifetimeMs,
-      atLimit,
-      members.length,
-      ...members,
-      ...others,
-    ])) as Buffer[];
-    return answers.map((answer) => {
-      const text = String(answer);
-      return text === 'full' ? { status: 'full' } : { status: 'leased', replaced: text === '' ? undefined : text };
-    });
+    const groups = byScope(places);
+    const args: (string | number)[] = [this.#settings.incarnation, this.#lifetimeMs, atLimit, others.length, ...others];
+    for (const { limit, members } of groups) args.push(limit, members.length, ...members);
+    const more = atLimit === 'replace' ? groups.flatMap(({ keys }) => others.map(keys.places)) : [];
+    const reply = (await this.#run(SCRIPTS.lease, groups, more, args)) as (number | Buffer)[];
+    const answers = places.map((): Answer => 'leased');
+    if (reply.length > 0) {
+      const order = groups.flatMap(({ indexes }) => indexes);
+      for (let i = 0; i < reply.length; i += 2) {
+        const text = String(reply[i + 1]);
+        answers[order[Number(reply[i]) - 1] as number] = text === 'full' ? text : { replaced: text };
+      }
+    }
+    return answers;
   }
 
-  /** All of one scope. */
   async #free(places: readonly Place[]): Promise<undefined[]> {
-    const { scope } = places[0] as Place;
-    const args = [this.#settings.incarnation, this.#lifetimeMs, ...places.map(({ member }) => member)];
-    await this.#run(SCRIPTS.release, this.#keys.scope(scope), [], args);
+    const groups = byScope(places);
+    const args: (string | number)[] = [this.#settings.incarnation, this.#lifetimeMs];
+    for (const { members } of groups) args.push(members.length, ...members);
+    await this.#run(SCRIPTS.release, groups, [], args);
     return [];
   }
 
@@ -183,20 +226,21 @@ export class RedisLeases implements Leases {
     return this.#others.names;
   }
 
-  async #restoreSome({ scope, members }: ScopePlaces): Promise<void> {
-    const args = [this.#settings.incarnation, this.#lifetimeMs, ...members];
-    await this.#run(SCRIPTS.restore, this.#keys.scope(scope), [], args);
+  async #restoreSome(group: ScopePlaces): Promise<void> {
+    const args = [this.#settings.incarnation, this.#lifetimeMs, ...group.members];
+    await this.#run(SCRIPTS.restore, [group], [], args);
   }
 
-  /** Runs a script on a scope's counts and this node's places, with `more` behind them. */
-  async #run(
+  /** Runs a script on the scopes' counts and this node's places, with `more` behind them. */
+  #run(
     script: Script,
-    keys: ScopeKeys,
+    groups: readonly ScopePlaces[],
     more: readonly string[],
     args: readonly (string | number)[],
   ): Promise<unknown> {
     const { incarnation } = this.#settings;
-    const own = [keys.counts, keys.places(incarnation), keys.users(incarnation)];
-    return this.#topology.link(keys.slot).run(script, [...own, ...more], args);
+    const keys: string[] = [];
+    for (const { keys: its } of groups) keys.push(its.counts, its.places(incarnation), its.users(incarnation));
+    return this.#topology.link(slotOf(groups)).run(script, [...keys, ...more], args);
   }
 }

@@ -10,11 +10,13 @@ import type {
   StoredMark,
 } from '@replyx/core';
 import { BOUNDS, type Position } from '@replyx/protocol';
+import { Gathering } from './gathering.js';
 import type { DialogKeys, Keys } from './keys.js';
 import type { Link } from './link.js';
 import { LIFETIMES, metaLifetimeMs, type Settings } from './options.js';
 import { decodeDialog } from './redis-directory.js';
 import { decodeHandoff } from './redis-handoffs.js';
+import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS } from './scripts.js';
 import type { Settling } from './settling.js';
 import type { NodeState } from './state.js';
@@ -28,6 +30,8 @@ const AT_A_TIME = 32;
 /** Connections of one dialog that one script renews. */
 const RENEWED_A_CALL = 100;
 const SWEPT_A_LOOK = 100;
+/** Connections that one script registers; each goes over everybody in its dialog. */
+const REGISTERED_A_CALL = 16;
 
 /** As a conns value names an inbox; ids hold no space. */
 const inboxLine = (inbox: InboxAddress | undefined): string =>
@@ -49,6 +53,10 @@ export class RedisRoster implements Roster {
   readonly #state: NodeState;
   readonly #publishCommand: string;
   readonly #settling: Settling;
+  /** Newcomers come together. */
+  readonly #registrations = new Gathering<number, RegisterRequest, RegisterResult>(REGISTERED_A_CALL, (requests) =>
+    this.#registerAll(requests),
+  );
 
   constructor(
     settings: Settings,
@@ -67,12 +75,38 @@ export class RedisRoster implements Roster {
   }
 
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const { dialogId, connectionId, member, claim, clientId = '', limit = 0, atLimit = 'refuse', heads = [] } = request;
+    const slot = this.#keys.slotOf(this.#keys.partitionOf(request.dialogId));
+    const link = this.#topology.link(slot);
+    return this.#registrations.ask(this.#topology.unit(slot), request, (flush) => link.beforeWrite(flush));
+  }
+
+  async #registerAll(requests: readonly RegisterRequest[]): Promise<RegisterResult[]> {
     const { incarnation, nodeId, presenceTtlMs, inboxMax } = this.#settings;
-    const { keys, link } = this.#dialog(dialogId);
-    const reply = (await link.run(
-      SCRIPTS.register,
-      [
+    const scriptKeys: string[] = [];
+    const args: ScriptArgument[] = [
+      this.#publishCommand,
+      incarnation,
+      nodeId,
+      this.#state.live,
+      presenceTtlMs,
+      LIFETIMES.heldMs,
+      BOUNDS.presenceUsers,
+      inboxMax,
+    ];
+    const { link } = this.#dialog((requests[0] as RegisterRequest).dialogId);
+    for (const request of requests) {
+      const {
+        dialogId,
+        connectionId,
+        member,
+        claim,
+        clientId = '',
+        limit = 0,
+        atLimit = 'refuse',
+        heads = [],
+      } = request;
+      const keys = this.#keys.dialog(dialogId);
+      scriptKeys.push(
         keys.meta,
         keys.conns,
         this.#keys.held(keys.partition, incarnation),
@@ -81,37 +115,30 @@ export class RedisRoster implements Roster {
         keys.channel('main'),
         keys.streams,
         ...this.#keys.appendsTo(keys.partition),
-        ...heads.map(keys.log),
-      ],
-      [
-        this.#publishCommand,
+      );
+      args.push(
+        heads.length,
         dialogId,
         connectionId,
-        incarnation,
-        nodeId,
         userOf(member),
         memberJson(member),
-        this.#state.live,
         claim.tenant,
         claim.assistantId ?? '',
         claim.visitorId ?? '',
         claim.assistants === undefined ? '' : `\n${claim.assistants.join('\n')}\n`,
         claim.directory,
-        presenceTtlMs,
-        LIFETIMES.heldMs,
-        BOUNDS.presenceUsers,
         clientId,
         limit,
         atLimit,
         inboxLine(request.inbox),
-        inboxMax,
-        ...heads.flatMap((track) => this.#settling.of(link, track, undefined)),
-      ],
-    )) as (Buffer | number)[];
-    return decodeRegistered(
-      reply.map((item) => (typeof item === 'number' ? item : item.toString('utf8'))),
-      heads.length,
-    );
+      );
+      for (const track of heads) {
+        scriptKeys.push(keys.log(track));
+        args.push(...this.#settling.of(link, track, undefined));
+      }
+    }
+    const replies = (await link.run(SCRIPTS.register, scriptKeys, args)) as Buffer[];
+    return requests.map(({ heads = [] }, i) => decodeRegistered(String(replies[i]).split('\n'), heads.length));
   }
 
   async unregister(dialogId: string, connectionId: string): Promise<void> {
@@ -279,13 +306,13 @@ export class RedisRoster implements Roster {
   }
 }
 
-const decodeRegistered = (reply: readonly (string | number)[], headCount: number): RegisterResult => {
+const decodeRegistered = (reply: readonly string[], headCount: number): RegisterResult => {
   if (reply[0] === 'full') return { status: 'full' };
   if (reply[0] !== 'registered') return { status: 'not_found' };
-  const dialog = decodeDialog(reply.slice(1, 5).map(String));
+  const dialog = decodeDialog(reply.slice(1, 5));
   if (dialog === undefined) return { status: 'not_found' };
   const [operators, visitors, wrote, older] = reply.slice(5, 9);
-  const handoff = decodeHandoff(reply.slice(9, 15).map(String));
+  const handoff = decodeHandoff(reply.slice(9, 15));
   const openStreams = Number(reply[15]);
   const heads: Position[] = [];
   let at = 16;
@@ -310,7 +337,7 @@ const decodeRegistered = (reply: readonly (string | number)[], headCount: number
     count: { operators: Number(operators), visitors: Number(visitors) },
     marks,
     wrote: wrote === '1',
-    superseded: older === '' ? [] : String(older).split('\n'),
+    superseded: older === '' ? [] : String(older).split(' '),
     handoff,
     openStreams,
     heads,

@@ -49,7 +49,7 @@ export const SCRIPTS = {
   raise: script('raise', 'any'),
   countBan: script('count-ban', 2),
   lease: script('lease', 'any'),
-  release: script('release', 3),
+  release: script('release', 'any'),
   restore: script('restore', 3),
   inboxExchange: script('inbox-exchange', 9),
   inboxRelease: script('inbox-release', 1),

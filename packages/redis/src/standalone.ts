@@ -44,6 +44,7 @@ export const standaloneTopology = (
   return {
     link: () => link,
     subscriber: () => subscriber,
+    unit: () => 0,
     links: () => [link],
     subscribers: () => [subscriber],
     isServed: true,

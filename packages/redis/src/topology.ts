@@ -6,6 +6,8 @@ export interface Topology {
   /** Throws `BackplaneUnavailable` while nobody is known to serve the slot. */
   link(slot: number): Link;
   subscriber(slot: number): Subscriber;
+  /** One script may take keys of all slots that have the same unit. */
+  unit(slot: number): number;
   links(): Iterable<Link>;
   subscribers(): Iterable<Subscriber>;
   /** Whether somebody is known to serve every slot that keys lie in. */

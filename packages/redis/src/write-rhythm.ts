@@ -11,6 +11,11 @@ interface Corkable {
   uncork(): void;
 }
 
+interface Gathered {
+  readonly stream: Corkable;
+  readonly before: (() => void)[];
+}
+
 /**
  * Commands of one connection leave together: at once after a quiet moment, else one write in an interval. System calls and wake-ups,
  * here, in Redis and at every node that is told, are the dearest part of a command, and all of them are then paid once for many.
@@ -19,7 +24,7 @@ export class WriteRhythm {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
   readonly #soon: (work: () => void) => void;
   readonly #intervalMs: number;
-  #gathering: Corkable | undefined;
+  #gathering: Gathered | undefined;
   #wroteMs = Number.NEGATIVE_INFINITY;
 
   /** `soon`: runs `work` at the end of this turn of the event loop. */
@@ -35,16 +40,28 @@ export class WriteRhythm {
 
   /** A command is about to be written to `stream`. */
   join(stream: Corkable): void {
-    if (this.#gathering === stream) return;
-    this.#gathering = stream;
+    this.#gather(stream);
+  }
+
+  /** Runs `work` right before the next write to `stream`: what it asks for leaves in that write. */
+  beforeWrite(stream: Corkable, work: () => void): void {
+    this.#gather(stream).before.push(work);
+  }
+
+  #gather(stream: Corkable): Gathered {
+    if (this.#gathering?.stream === stream) return this.#gathering;
+    const gathered: Gathered = { stream, before: [] };
+    this.#gathering = gathered;
     stream.cork();
     const write = (): void => {
-      if (this.#gathering === stream) this.#gathering = undefined;
+      for (const work of gathered.before) work();
+      if (this.#gathering === gathered) this.#gathering = undefined;
       this.#wroteMs = this.#clock.monotonicMs();
       stream.uncork();
     };
     const waitMs = this.#wroteMs + this.#intervalMs - this.#clock.monotonicMs();
     if (waitMs > 0) this.#clock.schedule(Math.ceil(waitMs), write);
     else this.#soon(write);
+    return gathered;
   }
 }

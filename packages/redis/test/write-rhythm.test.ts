@@ -69,3 +69,25 @@ test('a connection that was replaced meanwhile keeps neither itself nor the next
   endTurn();
   expect(writes.sort()).toEqual(['a 0', 'a 2', 'b 2']);
 });
+
+test('what is to happen right before a write happens in it, once, and may ask for more', async () => {
+  const { clock, rhythm, writes, makeStream, endTurn } = world();
+  const stream = makeStream('a');
+  const order: string[] = [];
+  const ask = (name: string, more?: () => void) =>
+    rhythm.beforeWrite(stream, () => {
+      order.push(`${name} before ${writes.length}`);
+      rhythm.join(stream);
+      more?.();
+    });
+  ask('one', () => ask('two'));
+  ask('three');
+  expect(order).toEqual([]);
+  endTurn();
+  expect(order).toEqual(['one before 0', 'three before 0', 'two before 0']);
+  expect(writes).toEqual(['a 0']);
+  ask('four');
+  await clock.advanceAsync(INTERVAL_MS);
+  expect(order.at(-1)).toBe('four before 1');
+  expect(writes).toEqual(['a 0', 'a 2']);
+});

@@ -3,12 +3,12 @@
 -- after a change of that set: whoever takes an incarnation for dead frees nothing of it.
 -- An address's members are '<connection>:<user>', and each incarnation has a hash of users -> places.
 
--- Whether a member with a user was seated or unseated, so that the hash of users is there.
-local hasUsers = false
+-- Hashes of users that a member was counted in, so that they are there.
+local withUsers = {}
 
 local function note(users, member, change)
   local user = string.match(member, ':(.*)$')
-  hasUsers = hasUsers or user ~= nil
+  withUsers[users] = withUsers[users] or user ~= nil
   if user and redis.call('HINCRBY', users, user, change) <= 0 then
     redis.call('HDEL', users, user)
   end
@@ -69,7 +69,7 @@ local function record(counts, incarnation, size, places, users, now, lifeMs, oth
   end
   redis.call('PEXPIRE', counts, lifeMs)
   redis.call('PEXPIRE', places, lifeMs)
-  if hasUsers then
+  if withUsers[users] then
     redis.call('PEXPIRE', users, lifeMs)
   end
 end
