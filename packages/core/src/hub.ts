@@ -85,7 +85,7 @@ const JOIN_DEADLINE_MS = 15_000;
 /** Feeds that are verified at once after the backplane came back. */
 const RESTORE_BATCH = 100;
 /** After the end of a node very many give way that nobody holds any more: the others must not all have to hear of each. */
-const EVICTIONS_TOLD_A_SECOND = 10;
+const EVICTIONS_TOLD_A_SECOND = 2;
 const TYPING_PREFIX = new TextEncoder().encode('{"type":"typing"');
 
 const isTyping = (frame: Uint8Array): boolean => TYPING_PREFIX.every((byte, index) => frame[index] === byte);

@@ -5,9 +5,9 @@ export class BackplaneUnsupported extends Error {
   override readonly name = 'BackplaneUnsupported';
 }
 
-/** Replies by which Redis says that it can't serve now. */
+/** Replies by which Redis says that it can't serve now, or not so. */
 const TEMPORARY =
-  /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|NOAUTH|WRONGPASS|NOPERM|UNBLOCKED|ERR max number of clients)\b/;
+  /^(?:CROSSSLOT|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|NOAUTH|WRONGPASS|NOPERM|UNBLOCKED|ERR max number of clients)\b/;
 
 /** Replies of a server that is no master any more. */
 const DEMOTED = /^(?:READONLY|MASTERDOWN)\b/;
@@ -27,6 +27,9 @@ export const isDeadline = (error: unknown): boolean => messageOf(error) === 'Com
 export const isDemoted = (error: unknown): boolean => isReply(error) && DEMOTED.test(messageOf(error));
 
 export const isMisplaced = (error: unknown): boolean => isReply(error) && MISPLACED.test(messageOf(error));
+
+/** A sharded database behind one address, which says of itself that it is none. */
+export const isCrossSlot = (error: unknown): boolean => isReply(error) && messageOf(error).startsWith('CROSSSLOT');
 
 export const isMissingScript = (error: unknown): boolean => isReply(error) && messageOf(error).startsWith('NOSCRIPT');
 

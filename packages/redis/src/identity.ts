@@ -11,6 +11,8 @@ export interface ServerIdentity {
   readonly durable: boolean;
   /** It was a replica before it was a master, so its data may lack the tail of its former master's. */
   readonly promoted: boolean;
+  /** It refuses a script with keys of several slots. */
+  readonly clustered: boolean;
   /** By what rule it drops keys when its memory is full; undefined where it refuses writes instead, or has no bound. */
   readonly evictsBy: string | undefined;
   /** Keys that it has dropped so. */
@@ -71,7 +73,7 @@ export const identify = async (client: Redis): Promise<ServerIdentity> => {
   const server = infoFields(String(await client.call('INFO', 'server')));
   const tooOld = versionProblem(server);
   if (tooOld !== undefined) throw new BackplaneUnsupported(tooOld);
-  const state = infoFields(String(await client.call('INFO', 'replication', 'memory', 'stats')));
+  const state = infoFields(String(await client.call('INFO', 'replication', 'memory', 'stats', 'cluster')));
   const policy = state.get('maxmemory_policy') ?? 'noeviction';
   const isBounded = Number(state.get('maxmemory') ?? 0) > 0;
   const second = state.get('master_replid2') ?? '';
@@ -84,6 +86,7 @@ export const identify = async (client: Redis): Promise<ServerIdentity> => {
     master: state.get('role') === 'master',
     durable: await isDurable(client),
     promoted: /[1-9a-f]/.test(second),
+    clustered: state.get('cluster_enabled') === '1',
     evictsBy: isBounded && policy !== 'noeviction' ? policy : undefined,
     evictedKeys: Number(state.get('evicted_keys') ?? 0),
   };

@@ -5,6 +5,7 @@ import { cut } from './connection.js';
 import {
   BackplaneUnsupported,
   isAnswer,
+  isCrossSlot,
   isDeadline,
   isDemoted,
   isMisplaced,
@@ -65,6 +66,7 @@ export class Link {
   #probing: Promise<void> | undefined;
   readonly #callDeadlines: CallDeadlines;
   readonly #rhythm: WriteRhythm;
+  #spansSlots = true;
   #missedDeadlines = 0;
   #missedMs = Number.NEGATIVE_INFINITY;
   #failing = false;
@@ -107,6 +109,11 @@ export class Link {
   /** Ready, and the last command was answered in time. */
   get healthy(): boolean {
     return this.ready && !this.#failing;
+  }
+
+  /** Whether one script may take keys of several slots. */
+  get spansSlots(): boolean {
+    return this.#spansSlots;
   }
 
   get lastError(): string | undefined {
@@ -238,6 +245,7 @@ export class Link {
   #judge(error: unknown): void {
     this.#failing = !isAnswer(error);
     if (isAnswer(error)) this.#missedDeadlines = 0;
+    if (isCrossSlot(error)) this.#spansSlots = false;
     if (isDemoted(error)) {
       this.#onMisplaced();
       this.#reopen();
@@ -271,6 +279,7 @@ export class Link {
       const { identity, durable, evictsBy, evictedKeys } = server;
       this.#opened = { stream, address, identity, durable, lineage, evictsBy, evictedKeys };
       this.#last = this.#opened;
+      if (server.clustered) this.#spansSlots = false;
       this.#missedDeadlines = 0;
       this.#failing = false;
       this.#unsupported = undefined;

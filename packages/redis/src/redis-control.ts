@@ -17,7 +17,7 @@ import type { ScriptArgument } from './script-call.js';
 import { SCRIPTS, type Script } from './scripts.js';
 import type { Topology } from './topology.js';
 
-const LOG_SIZE = 10_000;
+const LOG_SIZE = 50_000;
 /** Bans that the store keeps: a flood of them must not fill it. */
 const MOST_BANS = 100_000;
 const TAIL_PAGE = 500;

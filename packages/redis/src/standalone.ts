@@ -44,7 +44,7 @@ export const standaloneTopology = (
   return {
     link: () => link,
     subscriber: () => subscriber,
-    unit: () => 0,
+    unit: (slot) => (link.spansSlots ? 0 : slot),
     links: () => [link],
     subscribers: () => [subscriber],
     isServed: true,

@@ -32,9 +32,11 @@ export const hot = {
         return { ...result, micros: used().serverMicros / result.received };
       };
       try {
-        await perDelivery(CALM, 50);
-        const calm = await perDelivery(CALM, CALM.rate * seconds);
-        const burst = await perDelivery(BURSTS, BURSTS.spell * seconds);
+        const [calmTotal, burstTotal] = [CALM.rate * seconds, BURSTS.spell * seconds];
+        await perDelivery(CALM, calmTotal);
+        await perDelivery(BURSTS, burstTotal);
+        const calm = await perDelivery(CALM, calmTotal);
+        const burst = await perDelivery(BURSTS, burstTotal);
         return {
           calmMicros: calm.micros,
           burstMicros: burst.micros,

@@ -12,7 +12,7 @@ import type { MemoryNode } from './node.js';
 import type { ControlData } from './store.js';
 
 /** Entries that the stream keeps. */
-const LOG_SIZE = 10_000;
+const LOG_SIZE = 50_000;
 /** Expired entries are looked for when so many more are there. */
 const SWEEP_EVERY = 256;
 
