@@ -16,6 +16,9 @@ export type ProcessEnv = Readonly<Record<string, string | number | boolean | und
 const COMMAND = fileURLToPath(new URL('../../../packages/gateway/bin/replyx.js', import.meta.url));
 const START_GUARD_MS = 30_000;
 const STOP_GUARD_MS = 60_000;
+const START_ATTEMPTS = 5;
+/** What a port says that another process has taken since it was found free. */
+const CLASH = /^replyx: cannot listen on /m;
 
 // What the tests run in must not leak into what they test: a REDIS_URL of the developer's least of all.
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_V8_COVERAGE'];
@@ -238,15 +241,23 @@ export class GatewayProcess {
 
 /**
  * Starts `replyx serve` on 127.0.0.1 with free ports and the test secrets, and waits until it listens. Of the
- * environment of the tests it sees the PATH and little more. Rejects with the last lines of its log.
+ * environment of the tests it sees the PATH and little more. A clash of a port that was not given is retried. Rejects with
+ * the last lines of its log.
  */
 export async function startGateway(env: ProcessEnv = {}, args: readonly string[] = []): Promise<GatewayProcess> {
   // Not port 0: the system's choice lies among the ports of outgoing connections, and a client that knocks at such a
   // port while the gateway is down can be given the port itself, and meet itself.
-  const ports = { PORT: await freePort(), INTERNAL_PORT: await freePort() };
-  const gateway = new GatewayProcess({ ...ports, ...env }, args);
-  await gateway.start();
-  return gateway;
+  for (let attempt = 1; ; attempt++) {
+    const ports = { PORT: await freePort(), INTERNAL_PORT: await freePort() };
+    const gateway = new GatewayProcess({ ...ports, ...env }, args);
+    try {
+      await gateway.start();
+      return gateway;
+    } catch (error) {
+      const isGiven = env['PORT'] !== undefined || env['INTERNAL_PORT'] !== undefined;
+      if (isGiven || attempt === START_ATTEMPTS || !CLASH.test(String(error))) throw error;
+    }
+  }
 }
 
 export interface CommandResult {
