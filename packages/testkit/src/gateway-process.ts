@@ -18,7 +18,7 @@ const START_GUARD_MS = 30_000;
 const STOP_GUARD_MS = 60_000;
 const START_ATTEMPTS = 5;
 /** What a port says that another process has taken since it was found free. */
-const CLASH = /^replyx: cannot listen on /m;
+const CLASH = /^replyx: cannot listen on \S+:(\d+):/m;
 
 // What the tests run in must not leak into what they test: a REDIS_URL of the developer's least of all.
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_V8_COVERAGE'];
@@ -228,7 +228,7 @@ export class GatewayProcess {
     await this.start({ PORT: port, INTERNAL_PORT: internalPort });
   }
 
-  /** CPU time of the present process in seconds, to 10 ms. Linux only. */
+  /** CPU time of the present process in seconds. Linux only. */
   cpuSeconds(): number {
     return cpuSecondsOf(this.pid);
   }
@@ -254,8 +254,9 @@ export async function startGateway(env: ProcessEnv = {}, args: readonly string[]
       await gateway.start();
       return gateway;
     } catch (error) {
-      const isGiven = env['PORT'] !== undefined || env['INTERNAL_PORT'] !== undefined;
-      if (isGiven || attempt === START_ATTEMPTS || !CLASH.test(String(error))) throw error;
+      const [, port] = CLASH.exec(String(error)) ?? [];
+      const isGiven = [env['PORT'], env['INTERNAL_PORT']].some((given) => String(given) === port);
+      if (port === undefined || isGiven || attempt === START_ATTEMPTS) throw error;
     }
   }
 }

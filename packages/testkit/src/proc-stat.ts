@@ -21,13 +21,22 @@ function threadsOf(pid: number): string[] {
   }
 }
 
+/** 0 where the thread has ended meanwhile. */
+function nanosecondsOf(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+  } catch {
+    return 0;
+  }
+}
+
 /**
  * User and system CPU time of the threads that a live process has now, in seconds, as exact as the scheduler counts it: `stat` tells only
  * whole hundredths of a second. Linux only.
  */
 export function cpuSecondsOf(pid: number): number {
   let nanoseconds = 0;
-  for (const thread of threadsOf(pid)) nanoseconds += Number(read(pid, `task/${thread}/schedstat`).split(' ')[0]);
+  for (const thread of threadsOf(pid)) nanoseconds += nanosecondsOf(pid, thread);
   return nanoseconds / NANOSECONDS;
 }
 

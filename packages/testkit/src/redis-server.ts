@@ -156,7 +156,7 @@ export class RedisServer {
     return this.#call(args, 10_000);
   }
 
-  /** CPU time of the present process in seconds, to 10 ms. */
+  /** CPU time of the present process in seconds. */
   cpuSeconds(): number {
     if (this.#run === undefined) throw new Error('redis-server was never started');
     return this.#run.cpuSeconds();
