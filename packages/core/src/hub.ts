@@ -21,6 +21,7 @@ import {
   type ReadResult,
   type TrackRef,
 } from './ports.js';
+import { isSame } from './presence.js';
 import { type Publication, Publisher, shownSender } from './publisher.js';
 import { createRetry, type Retry } from './retry.js';
 import { renderHandoff, renderSender } from './sender-view.js';
@@ -79,6 +80,8 @@ export interface HubParts {
 }
 
 const TICK_MS = 1_000;
+/** Heartbeats and checks are spread over smaller steps: those of a whole second at once would hold up what is said meanwhile. */
+const STEP_MS = 100;
 const PRESENCE_COALESCE_MS = 250;
 /** Most time that joining may take; an outage in the middle of it would hold a client that could try another node. */
 const JOIN_DEADLINE_MS = 15_000;
@@ -117,8 +120,10 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly typists = new TypingTracker<Session>();
   private readonly evictionsTold = new SlidingCounter(EVICTIONS_TOLD_A_SECOND, 1_000);
   private toVerify: Iterator<Dialog> | undefined;
+  /** Dialogs whose check is due, in parts of one. */
+  private verifyDue = 0;
   private running = true;
-  private cancelTick: () => void = () => {};
+  private cancelStep: () => void = () => {};
 
   constructor(parts: HubParts) {
     const { backplane, clock, random, config, incarnation, onBug } = parts;
@@ -127,7 +132,7 @@ export class Hub implements SessionHost, FanoutListener {
     this.retry = createRetry(clock, random);
     this.deadlines = new DeadlineWheel(clock.monotonicMs());
     this.wallOffsetMs = clock.nowMs() - clock.monotonicMs();
-    this.pings = new TurnWheel(Math.round(config.pingIntervalMs / TICK_MS));
+    this.pings = new TurnWheel(Math.round(config.pingIntervalMs / STEP_MS));
     this.publisher = new Publisher({
       log: backplane.log,
       random,
@@ -174,22 +179,33 @@ export class Hub implements SessionHost, FanoutListener {
   }
 
   start(): void {
+    const { clock, config, onBug } = this.parts;
+    let dueMs = clock.monotonicMs() + STEP_MS;
+    let tickMs = clock.monotonicMs() + TICK_MS;
     const turn = () => {
       if (!this.running) return;
+      const nowMs = clock.monotonicMs();
       try {
-        this.tick();
+        // Each step has its time, however late the loop is: what were a little late each time would be late by far in the end. After a
+        // stop of the process nobody needs two heartbeats.
+        dueMs = Math.max(dueMs, nowMs - config.pingIntervalMs + STEP_MS);
+        for (; dueMs <= nowMs; dueMs += STEP_MS) this.step();
+        if (tickMs <= nowMs) {
+          tickMs = Math.max(tickMs + TICK_MS, nowMs);
+          this.tick();
+        }
       } catch (error) {
-        this.parts.onBug(error);
+        onBug(error);
       }
-      this.cancelTick = this.parts.clock.schedule(TICK_MS, turn);
+      this.cancelStep = clock.schedule(Math.max(1, dueMs - nowMs), turn);
     };
-    this.cancelTick = this.parts.clock.schedule(TICK_MS, turn);
+    this.cancelStep = clock.schedule(STEP_MS, turn);
   }
 
   /** Leaves every channel. Sessions must have been closed before. Safe to call twice. */
   stop(): void {
     this.running = false;
-    this.cancelTick();
+    this.cancelStep();
     for (const dialog of this.dialogs.values()) dialog.close();
     this.dialogs.clear();
     this.idle.clear();
@@ -456,6 +472,8 @@ export class Hub implements SessionHost, FanoutListener {
         if (session.identity.member.id === change.member.id && session.viewer === 'operator') session.wrote = true;
       }
     }
+    // Who is alone here, as most are who open a dialog, is told nothing of itself.
+    if (dialog.sessions.every(({ identity: { member } }) => isSame(member, change.member))) return;
     if (dialog.notePresence(change)) this.parts.clock.schedule(PRESENCE_COALESCE_MS, () => dialog.flushPresence());
   }
 
@@ -624,7 +642,6 @@ export class Hub implements SessionHost, FanoutListener {
       else if (monotonicMs < this.endOf(session)) this.setDeadline(session);
       else session.close(session.isJoined ? 'SESSION_TIMEOUT' : 'TRY_AGAIN_LATER');
     }
-    for (const session of this.pings.turn()) session.ping();
     for (const { session, track } of this.typists.expired(monotonicMs)) this.tellTyping(session, track, 'stop');
     const isOver = (sinceMs: number | undefined) => sinceMs !== undefined && monotonicMs - sinceMs >= config.lingerMs;
     for (const dialog of this.idle) {
@@ -633,6 +650,10 @@ export class Hub implements SessionHost, FanoutListener {
       if (!dialog.isIdle) this.idle.delete(dialog);
     }
     for (const dialog of this.drafting) this.tickDrafts(dialog);
+  }
+
+  private step(): void {
+    for (const session of this.pings.turn()) session.ping();
     this.verifySome();
   }
 
@@ -653,8 +674,10 @@ export class Hub implements SessionHost, FanoutListener {
 
   /** A share of the dialogs each second, so that each has its turn within the verify interval. */
   private verifySome(): void {
-    const share = Math.ceil((this.dialogs.size * TICK_MS) / this.parts.config.verifyIntervalMs);
-    for (let i = 0; i < share; i += 1) {
+    // One a second at least: a small node finds soon what it has lost.
+    this.verifyDue += Math.max((this.dialogs.size * STEP_MS) / this.parts.config.verifyIntervalMs, STEP_MS / TICK_MS);
+    while (this.verifyDue >= 1) {
+      this.verifyDue -= 1;
       this.toVerify ??= this.dialogs.values();
       const { value: dialog, done } = this.toVerify.next();
       if (done === true || dialog === undefined) {

@@ -26,6 +26,11 @@ export const renderSnapshot = (
 export const memberKey = (member: { readonly role: string; readonly id: string }): string =>
   `${member.role}:${member.id}`;
 
+export const isSame = (
+  one: { readonly role: string; readonly id: string },
+  other: { readonly role: string; readonly id: string },
+): boolean => one.id === other.id && one.role === other.role;
+
 /** An operator is told to have joined again when visitors may know of it from now on: it may have been here before. */
 const isVisibleOperator = ({ member }: PresenceChange): boolean => member.role === 'manager' && member.wrote;
 

@@ -26,7 +26,7 @@ import type { HandoffResult } from './handoff-port.js';
 import type { HeldPlaces } from './holdings.js';
 import { Outbox } from './outbox.js';
 import { BackplaneUnavailable, type Member, type PresenceChange, type ReadResult } from './ports.js';
-import { PresenceChanges, renderMember, type Viewer } from './presence.js';
+import { isSame, PresenceChanges, renderMember, type Viewer } from './presence.js';
 import type { CatchingUp } from './recovery.js';
 import { SlidingCounter } from './sliding-counter.js';
 import type { Stats } from './stats.js';
@@ -298,7 +298,7 @@ export class Session implements Timed, Turned {
   private tellPresence(changes: readonly PresenceChange[]): void {
     if (changes.length === 0) return;
     const { member: self } = this.identityNow;
-    const others = changes.filter(({ member }) => member.id !== self.id || member.role !== self.role);
+    const others = changes.filter(({ member }) => !isSame(member, self));
     for (const state of ['join', 'leave'] as const) {
       const users = others.flatMap((change) =>
         change.state === state ? (renderMember(change.member, this.viewer) ?? []) : [],

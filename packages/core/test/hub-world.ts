@@ -168,8 +168,10 @@ export interface World {
   join(node: HubNode, options?: JoinOptions): Promise<Peer>;
 }
 
-export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
+/** `lateMs`: by how much each timer of a hub is late, as those of a loop that is busy. */
+export const makeWorld = ({ historySize = 1_000, seed = 1, lateMs = 0 } = {}): World => {
   const clock = fakeClock();
+  const late = { ...clock, schedule: (ms: number, task: () => void) => clock.schedule(ms + lateMs, task) };
   const random = seededRandom(seed);
   const cluster = memoryCluster({ clock, random });
   let serial = 0;
@@ -231,7 +233,7 @@ export const makeWorld = ({ historySize = 1_000, seed = 1 } = {}): World => {
       config: { ...CONFIG, ...overrides },
       backplane,
       incarnation,
-      clock,
+      clock: late,
       random,
       judgeRefresh: (session, token) => made.judge(session, token),
       isRevoked: (identity) => made.isRevoked(identity),

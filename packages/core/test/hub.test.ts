@@ -834,6 +834,24 @@ describe('presence', () => {
     expect(states(again)[0]).toEqual(['snapshot', expect.arrayContaining(['w', 'x', 'y', 'z'])]);
   });
 
+  it('tells who is alone nothing of itself, and all of whoever comes next', async () => {
+    const { node, join, clock } = makeWorld();
+    const [a, b] = [node(), node()];
+    const alone = await join(a, { kind: 'operator', id: 'w' });
+    const tab = await join(a, { kind: 'operator', id: 'w' });
+    await clock.advanceAsync(FLUSH_MS);
+    const next = await join(b, { id: 'x' });
+    tab.drop();
+    await clock.advanceAsync(FLUSH_MS);
+    next.drop();
+    await clock.advanceAsync(FLUSH_MS);
+    expect(states(alone)).toEqual([
+      ['snapshot', ['w']],
+      ['join', ['x']],
+      ['leave', ['x']],
+    ]);
+  });
+
   it('does not show a reconnect, nor a second tab', async () => {
     const { node, join, clock } = makeWorld();
     const [a, b] = [node(), node()];
@@ -1179,6 +1197,19 @@ describe('time', () => {
     await clock.advanceAsync(50_000);
     for (const peer of peers) expect(peer.transport.pings).toBe(10);
     expect(clock.pending()).toBeLessThan(5);
+  });
+
+  it('pings as often where every timer is late, and no more than once after a stop of the process', async () => {
+    const { node, join, clock } = makeWorld({ lateMs: 90 });
+    const n = node({ pingIntervalMs: 5_000 });
+    const peers = [await join(n), await join(n), await join(n)];
+    await clock.advanceAsync(50_000);
+    for (const peer of peers) expect([9, 10]).toContain(peer.transport.pings);
+
+    const stopped = makeWorld({ lateMs: 60_000 });
+    const peer = await stopped.join(stopped.node({ pingIntervalMs: 5_000 }));
+    await stopped.clock.advanceAsync(60_200);
+    expect(peer.transport.pings).toBe(1);
   });
 
   it('stops with the hub', async () => {
