@@ -5,7 +5,7 @@ import { encodeFrame } from './frame-text.js';
 import type { Holdings, JoinPlaces } from './holdings.js';
 import { BackplaneUnavailable, type DialogClaim, type Log, type RegisterResult } from './ports.js';
 import { renderSnapshot } from './presence.js';
-import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint } from './recovery.js';
+import { abandonPlan, catchUp, planRecovery, type RecoveryPlan, type ResumePoint, STARTS_HERE } from './recovery.js';
 import type { Retry } from './retry.js';
 import { renderHandoff, renderMarks } from './sender-view.js';
 import type { MessageWindow, Session } from './session.js';
@@ -135,6 +135,7 @@ export class Joining {
 
   /** All plans or none: where one fails, what the others hold is let go. */
   private async planAll(feeds: readonly Feed[], resume: ResumePoints): Promise<RecoveryPlan[]> {
+    if (resume.main === undefined && resume.internal === undefined) return feeds.map(() => STARTS_HERE);
     const { log } = this.parts;
     const outcomes = await Promise.allSettled(
       feeds.map((feed) => planRecovery(feed, feed.track === 'main' ? resume.main : resume.internal, log)),

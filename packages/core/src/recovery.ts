@@ -37,7 +37,8 @@ export const abandonPlan = (feed: Feed, plan: RecoveryPlan): void => {
   if (plan.firstPage !== undefined) feed.releaseTail();
 };
 
-const STARTS_HERE: RecoveryPlan = { recovered: false, from: undefined, firstPage: undefined };
+/** Of a connection that asks for nothing, or can't be given what it asks for. */
+export const STARTS_HERE: RecoveryPlan = { recovered: false, from: undefined, firstPage: undefined };
 
 const PAGE = 100;
 const MIN_PAGE = 4;

@@ -12,7 +12,7 @@ const asking = (trustedProxies: string[], proxyProtocol = false) => {
     of: (peer: Uint8Array, forwardedFor?: string, proxied = NONE, realIp?: string) =>
       addressOf({
         peer,
-        proxied,
+        proxied: () => proxied,
         forwarded: () => {
           asked += 1;
           return { forwardedFor, realIp };

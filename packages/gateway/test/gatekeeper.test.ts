@@ -130,7 +130,7 @@ describe('what a page of an unknown domain makes its visitors send', () => {
     const bytes = Uint8Array.of(8, 8, 4, 4);
     const peer = {
       peer: bytes,
-      proxied: new Uint8Array(),
+      proxied: () => new Uint8Array(),
       forwarded: () => ({ forwardedFor: undefined, realIp: undefined }),
     };
     // An image is asked for without an Origin.

@@ -92,7 +92,7 @@ describe('the guards', () => {
     const seen: unknown[] = [];
     const { post } = await open({
       greet: ({ peer, proxied, forwarded }) => {
-        seen.push([[...peer], [...proxied], forwarded()]);
+        seen.push([[...peer], [...proxied()], forwarded()]);
         return WELCOME;
       },
     });

@@ -1,3 +1,5 @@
+import { BackplaneUnavailable } from '@replyx/core';
+
 interface Waiting<Item, Answer> {
   readonly item: Item;
   readonly resolve: (answer: Answer) => void;
@@ -7,7 +9,10 @@ interface Waiting<Item, Answer> {
 /** Calls `flush` at its time. */
 export type Later = (flush: () => void) => void;
 
-/** Makes one call of what is asked under one name until its time. A call that rejects rejects for all. */
+/**
+ * Makes one call of what is asked under one name until its time. An outage is everybody's; a call that fails otherwise, which one item
+ * may be the cause of, is made for each alone, so calls must bear being made again.
+ */
 export class Gathering<Name, Item, Answer> {
   readonly #most: number;
   readonly #call: (items: readonly Item[]) => Promise<readonly Answer[]>;
@@ -36,9 +41,16 @@ export class Gathering<Name, Item, Answer> {
 
   #flush(name: Name, group: readonly Waiting<Item, Answer>[]): void {
     if (this.#waiting.get(name) === group) this.#waiting.delete(name);
+    this.#make(group);
+  }
+
+  #make(group: readonly Waiting<Item, Answer>[]): void {
     this.#call(group.map(({ item }) => item)).then(
       (answers) => group.forEach(({ resolve }, i) => void resolve(answers[i] as Answer)),
-      (error: unknown) => group.forEach(({ reject }) => void reject(error)),
+      (error: unknown) => {
+        if (group.length > 1 && !(error instanceof BackplaneUnavailable)) for (const one of group) this.#make([one]);
+        else for (const { reject } of group) reject(error);
+      },
     );
   }
 }

@@ -140,9 +140,9 @@ export class Link {
     return this.ready ? this.#evaluate(script, keys, args) : Promise.reject(this.#away());
   }
 
-  /** Calls `work` right before the next write, at the latest in a few milliseconds: the scripts it runs leave in that write. */
-  beforeWrite(work: () => void): void {
-    if (this.ready) this.#rhythm.beforeWrite(this.#client.stream, work);
+  /** Calls `work` right before the next write, in a few milliseconds at the latest: the scripts it runs leave in that write. */
+  beforeWrite(work: () => void, order?: 'first' | 'rest'): void {
+    if (this.ready) this.#rhythm.beforeWrite(this.#client.stream, work, order);
     else setImmediate(work);
   }
 

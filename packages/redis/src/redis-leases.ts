@@ -130,7 +130,9 @@ export class RedisLeases implements Leases {
 
   async release(lease: Lease): Promise<void> {
     await Promise.all(
-      this.#parts(taken(lease.scopes), lease).map(({ unit, places }) => this.#gather(this.#releases, unit, places)),
+      this.#parts(taken(lease.scopes), lease).map(({ unit, places }) =>
+        this.#gather(this.#releases, unit, places, 'first'),
+      ),
     );
   }
 
@@ -175,9 +177,10 @@ export class RedisLeases implements Leases {
     gathering: Gathering<number, readonly Place[], A>,
     unit: number,
     places: readonly Place[],
+    order?: 'first',
   ): Promise<A> {
     const link = this.#topology.link(slotOf(places));
-    return gathering.ask(unit, places, (flush) => link.beforeWrite(flush));
+    return gathering.ask(unit, places, (flush) => link.beforeWrite(flush, order));
   }
 
   async #replace(scope: LeaseScope, request: LeaseRequest): Promise<Answer> {

@@ -30,8 +30,13 @@ const AT_A_TIME = 32;
 /** Connections of one dialog that one script renews. */
 const RENEWED_A_CALL = 100;
 const SWEPT_A_LOOK = 100;
-/** Connections that one script registers; each goes over everybody in its dialog. */
+/** Connections that one script registers, or takes off; each goes over everybody in its dialog. */
 const REGISTERED_A_CALL = 16;
+
+interface ConnectionRef {
+  readonly dialogId: string;
+  readonly connectionId: string;
+}
 
 /** As a conns value names an inbox; ids hold no space. */
 const inboxLine = (inbox: InboxAddress | undefined): string =>
@@ -53,9 +58,12 @@ export class RedisRoster implements Roster {
   readonly #state: NodeState;
   readonly #publishCommand: string;
   readonly #settling: Settling;
-  /** Newcomers come together. */
+  /** Newcomers come together, and so do those who go. */
   readonly #registrations = new Gathering<number, RegisterRequest, RegisterResult>(REGISTERED_A_CALL, (requests) =>
     this.#registerAll(requests),
+  );
+  readonly #unregistrations = new Gathering<number, ConnectionRef, undefined>(REGISTERED_A_CALL, (connections) =>
+    this.#unregisterAll(connections),
   );
 
   constructor(
@@ -142,19 +150,31 @@ export class RedisRoster implements Roster {
   }
 
   async unregister(dialogId: string, connectionId: string): Promise<void> {
-    const { incarnation } = this.#settings;
-    const { keys, link } = this.#dialog(dialogId);
-    await link.run(
-      SCRIPTS.unregister,
-      [
+    const slot = this.#keys.slotOf(this.#keys.partitionOf(dialogId));
+    const link = this.#topology.link(slot);
+    await this.#unregistrations.ask(this.#topology.unit(slot), { dialogId, connectionId }, (flush) =>
+      link.beforeWrite(flush, 'first'),
+    );
+  }
+
+  async #unregisterAll(connections: readonly ConnectionRef[]): Promise<undefined[]> {
+    const { incarnation, inboxMax } = this.#settings;
+    const scriptKeys: string[] = [];
+    const args: ScriptArgument[] = [this.#publishCommand, incarnation, this.#state.live, inboxMax];
+    const { link } = this.#dialog((connections[0] as ConnectionRef).dialogId);
+    for (const { dialogId, connectionId } of connections) {
+      const keys = this.#keys.dialog(dialogId);
+      scriptKeys.push(
         keys.conns,
         this.#keys.held(keys.partition, incarnation),
         keys.writers,
         keys.channel('main'),
         ...this.#keys.appendsTo(keys.partition),
-      ],
-      [this.#publishCommand, dialogId, connectionId, incarnation, this.#state.live, this.#settings.inboxMax],
-    );
+      );
+      args.push(dialogId, connectionId);
+    }
+    await link.run(SCRIPTS.unregister, scriptKeys, args);
+    return [];
   }
 
   async evict(dialogId: string, connectionIds: readonly string[]): Promise<void> {

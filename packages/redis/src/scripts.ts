@@ -28,7 +28,7 @@ export const SCRIPTS = {
   putDialog: script('put-dialog', 4),
   openDialog: script('open-dialog', 4),
   register: script('register', 'any'),
-  unregister: script('unregister', 7),
+  unregister: script('unregister', 'any'),
   evict: script('evict', 2),
   renew: script('renew', 8),
   sweep: script('sweep', 7),

@@ -13,7 +13,9 @@ interface Corkable {
 
 interface Gathered {
   readonly stream: Corkable;
-  readonly before: (() => void)[];
+  /** What gives something back, that it is free for those who take it. */
+  readonly first: (() => void)[];
+  readonly rest: (() => void)[];
 }
 
 /**
@@ -43,18 +45,19 @@ export class WriteRhythm {
     this.#gather(stream);
   }
 
-  /** Runs `work` right before the next write to `stream`: what it asks for leaves in that write. */
-  beforeWrite(stream: Corkable, work: () => void): void {
-    this.#gather(stream).before.push(work);
+  /** Runs `work` right before the next write to `stream`: what it asks for leaves in that write, all of `first` before the others. */
+  beforeWrite(stream: Corkable, work: () => void, order: 'first' | 'rest' = 'rest'): void {
+    this.#gather(stream)[order].push(work);
   }
 
   #gather(stream: Corkable): Gathered {
     if (this.#gathering?.stream === stream) return this.#gathering;
-    const gathered: Gathered = { stream, before: [] };
+    const gathered: Gathered = { stream, first: [], rest: [] };
     this.#gathering = gathered;
     stream.cork();
     const write = (): void => {
-      for (const work of gathered.before) work();
+      for (const work of gathered.first) work();
+      for (const work of gathered.rest) work();
       if (this.#gathering === gathered) this.#gathering = undefined;
       this.#wroteMs = this.#clock.monotonicMs();
       stream.uncork();

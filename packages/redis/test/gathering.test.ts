@@ -1,3 +1,4 @@
+import { BackplaneUnavailable } from '@replyx/core';
 import { expect, test } from 'vitest';
 import { Gathering } from '../src/gathering.js';
 
@@ -28,12 +29,24 @@ test('a call has at most so many, and the rest another', async () => {
   expect(sizes).toEqual([3, 3, 1]);
 });
 
-test('a call that rejects rejects for all of it and for no other', async () => {
+test('an outage is that of all of a call, and of no other', async () => {
   const failing = new Gathering<string, number, string>(100, async (items) => {
-    if (items.includes(1)) throw new Error('away');
+    if (items.includes(1)) throw new BackplaneUnavailable('away');
     return items.map(String);
   });
   const ask = (name: string, item: number) => failing.ask(name, item, process.nextTick);
   const outcomes = await Promise.allSettled([ask('a', 1), ask('a', 2), ask('b', 3)]);
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
+});
+
+test('what fails for what one of several is fails for that one alone', async () => {
+  const calls: (readonly number[])[] = [];
+  const failing = new Gathering<string, number, string>(100, async (items) => {
+    calls.push(items);
+    if (items.includes(2)) throw new Error('WRONGTYPE');
+    return items.map(String);
+  });
+  const outcomes = await Promise.allSettled([1, 2, 3].map((item) => failing.ask('a', item, process.nextTick)));
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(calls).toEqual([[1, 2, 3], [1], [2], [3]]);
 });

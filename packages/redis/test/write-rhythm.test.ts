@@ -91,3 +91,13 @@ test('what is to happen right before a write happens in it, once, and may ask fo
   expect(order.at(-1)).toBe('four before 1');
   expect(writes).toEqual(['a 0', 'a 2']);
 });
+
+test('what gives back comes before what takes, however late it is asked for', async () => {
+  const { rhythm, writes, makeStream, endTurn } = world();
+  const stream = makeStream('a');
+  const order: string[] = [];
+  rhythm.beforeWrite(stream, () => order.push('take'));
+  rhythm.beforeWrite(stream, () => order.push('give back'), 'first');
+  endTurn();
+  expect([order, writes]).toEqual([['give back', 'take'], ['a 0']]);
+});

@@ -77,6 +77,8 @@ export const screen = (request: UpgradeRequest, parts: Pick<AdmissionParts, 'all
   return { screening: 'upgrade', protocol: token.selectedProtocol, token };
 };
 
+const NO_RESUME: ResumePoints = { main: undefined, internal: undefined };
+
 const resumePoints = (query: URLSearchParams, kind: ConnectionKind): ResumePoints => {
   const one = (name: string) => query.get(name) ?? undefined;
   return {
@@ -93,8 +95,9 @@ const admittedBy = (
   parts: AdmissionParts,
 ): Admitted => {
   const { kind, dialogId } = request;
-  const query = new URLSearchParams(request.query);
-  const clientId = query.get('client_id') ?? undefined;
+  // The first connect of a client asks for nothing.
+  const query = request.query === '' ? undefined : new URLSearchParams(request.query);
+  const clientId = query?.get('client_id') ?? undefined;
   const { sub, tenant, name, jti, iat } = claims;
   const visitor = claims.type === 'visitor' ? claims : undefined;
   const role = visitor === undefined ? 'manager' : 'user';
@@ -129,7 +132,7 @@ const admittedBy = (
     },
     join: {
       claim,
-      resume: resumePoints(query, kind),
+      resume: query === undefined ? NO_RESUME : resumePoints(query, kind),
       clientId: isId(clientId) ? clientId : undefined,
       places: placesOf(holder, limits, parts.config),
       messageLimit: limits.messages,

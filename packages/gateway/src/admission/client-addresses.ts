@@ -5,8 +5,8 @@ import type { PageRequest } from './foreign-origin.js';
 export interface PeerRequest {
   /** The socket's peer, 4 or 16 bytes. */
   readonly peer: Uint8Array;
-  /** What the PROXY protocol said; empty where it said nothing. */
-  readonly proxied: Uint8Array;
+  /** What the PROXY protocol said; empty where it said nothing. Asked for only where it counts. */
+  readonly proxied: () => Uint8Array;
   /** All `X-Forwarded-For` lines joined with a comma, and `X-Real-IP`: asked for only where they count. */
   readonly forwarded: () => { readonly forwardedFor: string | undefined; readonly realIp: string | undefined };
   /** Asked for only where an address that is refused already is held to account. */
@@ -44,7 +44,7 @@ export const createClientAddresses = (options: ClientAddressOptions): ClientAddr
     }
     if (cached === undefined) remember(key, 'trusted');
     // A trusted peer: the PROXY header names the peer that it took the connection from.
-    const from = options.proxyProtocol && proxied.byteLength > 0 ? proxied : peer;
-    return clientAddress({ peer: from, ...forwarded() }, trusted);
+    const told = options.proxyProtocol ? proxied() : peer;
+    return clientAddress({ peer: told.byteLength > 0 ? told : peer, ...forwarded() }, trusted);
   };
 };

@@ -17,7 +17,7 @@ export const peerOf = (res: HttpResponse, req: HttpRequest): PeerRequest | undef
   if (peer.byteLength === 0) return undefined;
   return {
     peer,
-    proxied: new Uint8Array(res.getProxiedRemoteAddress()),
+    proxied: () => new Uint8Array(res.getProxiedRemoteAddress()),
     forwarded: () => ({
       forwardedFor: joinedHeader(req, 'x-forwarded-for'),
       realIp: joinedHeader(req, 'x-real-ip'),
