@@ -10,7 +10,7 @@ const NUMBERS = {
   floodSeconds: 3,
   connections: 3_000,
   idleConnections: 10_000,
-  stormClients: 2_000,
+  stormClients: 10_000,
 };
 const QUICK = {
   rounds: 1,
