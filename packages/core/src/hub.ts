@@ -82,6 +82,8 @@ export interface HubParts {
 const TICK_MS = 1_000;
 /** Heartbeats and checks are spread over smaller steps: those of a whole second at once would hold up what is said meanwhile. */
 const STEP_MS = 100;
+/** Checks leave so many at a time, or once a second: each alone would wake an idle node, and Redis, as often as there are steps. */
+const CHECKS_AT_ONCE = 10;
 const PRESENCE_COALESCE_MS = 250;
 /** Most time that joining may take; an outage in the middle of it would hold a client that could try another node. */
 const JOIN_DEADLINE_MS = 15_000;
@@ -121,7 +123,7 @@ export class Hub implements SessionHost, FanoutListener {
   private readonly evictionsTold = new SlidingCounter(EVICTIONS_TOLD_A_SECOND, 1_000);
   private toVerify: Iterator<Dialog> | undefined;
   /** Dialogs whose check is due, in parts of one. */
-  private verifyDue = 0;
+  private checksDue = 0;
   private running = true;
   private cancelStep: () => void = () => {};
 
@@ -650,11 +652,14 @@ export class Hub implements SessionHost, FanoutListener {
       if (!dialog.isIdle) this.idle.delete(dialog);
     }
     for (const dialog of this.drafting) this.tickDrafts(dialog);
+    this.verifySome();
   }
 
   private step(): void {
     for (const session of this.pings.turn()) session.ping();
-    this.verifySome();
+    // One a second at least: a small node finds soon what it has lost.
+    this.checksDue += Math.max((this.dialogs.size * STEP_MS) / this.parts.config.verifyIntervalMs, STEP_MS / TICK_MS);
+    if (this.checksDue >= CHECKS_AT_ONCE) this.verifySome();
   }
 
   private tickDrafts(dialog: Dialog): void {
@@ -674,10 +679,8 @@ export class Hub implements SessionHost, FanoutListener {
 
   /** A share of the dialogs each second, so that each has its turn within the verify interval. */
   private verifySome(): void {
-    // One a second at least: a small node finds soon what it has lost.
-    this.verifyDue += Math.max((this.dialogs.size * STEP_MS) / this.parts.config.verifyIntervalMs, STEP_MS / TICK_MS);
-    while (this.verifyDue >= 1) {
-      this.verifyDue -= 1;
+    while (this.checksDue >= 1) {
+      this.checksDue -= 1;
       this.toVerify ??= this.dialogs.values();
       const { value: dialog, done } = this.toVerify.next();
       if (done === true || dialog === undefined) {
