@@ -6,41 +6,55 @@ interface Waiting<Item, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Calls `flush` at its time. */
-export type Later = (flush: () => void) => void;
+/** What of a topology says when a call is made, and what may be in it. */
+export interface Writes {
+  link(slot: number): { beforeWrite(work: () => void, order?: 'first' | 'rest'): void };
+  unit(slot: number): number;
+}
 
 /**
- * Makes one call of what is asked under one name until its time. An outage is everybody's; a call that fails otherwise, which one item
- * may be the cause of, is made for each alone, so calls must bear being made again.
+ * Makes one script's call of what is asked until the next write, of slots that one script may touch. An outage is everybody's; a call
+ * that fails otherwise, which one item may be the cause of, is made for each alone, so calls must bear being made again.
  */
-export class Gathering<Name, Item, Answer> {
+export class Gathering<Item, Answer> {
+  readonly #writes: Writes;
   readonly #most: number;
   readonly #call: (items: readonly Item[]) => Promise<readonly Answer[]>;
-  readonly #waiting = new Map<Name, Waiting<Item, Answer>[]>();
+  readonly #waiting = new Map<number, Waiting<Item, Answer>[]>();
+  readonly #order: 'first' | 'rest';
 
-  /** `call`: answers in the order of its items, of which there are at most `most`. */
-  constructor(most: number, call: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+  /** `call`: answers in the order of its items, of which there are at most `most`. `order`: as `beforeWrite` takes it. */
+  constructor(
+    writes: Writes,
+    most: number,
+    call: (items: readonly Item[]) => Promise<readonly Answer[]>,
+    order: 'first' | 'rest' = 'rest',
+  ) {
+    this.#writes = writes;
     this.#most = most;
     this.#call = call;
+    this.#order = order;
   }
 
-  /** `later`: when the call is made that this item begins. */
-  ask(name: Name, item: Item, later: Later): Promise<Answer> {
+  /** Rejects as `Topology.link` throws, and as the call does. */
+  ask(slot: number, item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const link = this.#writes.link(slot);
+      const unit = this.#writes.unit(slot);
       const one = { item, resolve, reject };
-      const group = this.#waiting.get(name);
+      const group = this.#waiting.get(unit);
       if (group !== undefined && group.length < this.#most) {
         group.push(one);
         return;
       }
       const fresh = [one];
-      this.#waiting.set(name, fresh);
-      later(() => this.#flush(name, fresh));
+      this.#waiting.set(unit, fresh);
+      link.beforeWrite(() => this.#flush(unit, fresh), this.#order);
     });
   }
 
-  #flush(name: Name, group: readonly Waiting<Item, Answer>[]): void {
-    if (this.#waiting.get(name) === group) this.#waiting.delete(name);
+  #flush(unit: number, group: readonly Waiting<Item, Answer>[]): void {
+    if (this.#waiting.get(unit) === group) this.#waiting.delete(unit);
     this.#make(group);
   }
 

@@ -78,17 +78,8 @@ export class RedisLeases implements Leases {
    * What is asked for until the next write is one script for each part of the store that one script may touch: so nodes that ask for
    * several things at once are served in one order in all of them.
    */
-  readonly #takes = new Gathering<number, readonly Place[], readonly Answer[]>(CONNECTIONS_A_CALL, async (asked) => {
-    const answers = await this.#take(asked.flat(), 'refuse');
-    let start = 0;
-    return asked.map(({ length }) => {
-      start += length;
-      return answers.slice(start - length, start);
-    });
-  });
-  readonly #releases = new Gathering<number, readonly Place[], undefined>(CONNECTIONS_A_CALL, (given) =>
-    this.#free(given.flat()),
-  );
+  readonly #takes: Gathering<readonly Place[], readonly Answer[]>;
+  readonly #releases: Gathering<readonly Place[], undefined>;
 
   constructor(settings: Settings, keys: Keys, topology: Topology, state: NodeState) {
     this.#settings = settings;
@@ -96,6 +87,8 @@ export class RedisLeases implements Leases {
     this.#topology = topology;
     this.#state = state;
     this.#lifetimeMs = placeLifetimeMs(settings.leaseTtlMs);
+    this.#takes = new Gathering(topology, CONNECTIONS_A_CALL, (asked) => this.#takeAll(asked));
+    this.#releases = new Gathering(topology, CONNECTIONS_A_CALL, (given) => this.#free(given.flat()), 'first');
   }
 
   /** In all scopes at once; whatever was taken is given back where one refuses. */
@@ -103,8 +96,8 @@ export class RedisLeases implements Leases {
     const scopes = taken(request.scopes);
     const full: LeaseScope[] = [];
     const parts = await Promise.allSettled(
-      this.#parts(scopes, request).map(async ({ unit, its, places }) => {
-        const answers = await this.#gather(this.#takes, unit, places);
+      this.#parts(scopes, request).map(async ({ its, places }) => {
+        const answers = await this.#takes.ask(slotOf(places), places);
         answers.forEach((answer, i) => {
           if (answer === 'full') full.push(its[i] as LeaseScope);
         });
@@ -130,9 +123,7 @@ export class RedisLeases implements Leases {
 
   async release(lease: Lease): Promise<void> {
     await Promise.all(
-      this.#parts(taken(lease.scopes), lease).map(({ unit, places }) =>
-        this.#gather(this.#releases, unit, places, 'first'),
-      ),
+      this.#parts(taken(lease.scopes), lease).map(({ places }) => this.#releases.ask(slotOf(places), places)),
     );
   }
 
@@ -157,7 +148,7 @@ export class RedisLeases implements Leases {
   #parts(
     scopes: readonly LeaseScope[],
     lease: Omit<Lease, 'scopes'>,
-  ): readonly { readonly unit: number; readonly its: readonly LeaseScope[]; readonly places: readonly Place[] }[] {
+  ): readonly { readonly its: readonly LeaseScope[]; readonly places: readonly Place[] }[] {
     const parts: { unit: number; its: LeaseScope[]; places: Place[] }[] = [];
     for (const scope of scopes) {
       const place = this.#place(scope, lease);
@@ -172,15 +163,13 @@ export class RedisLeases implements Leases {
     return parts;
   }
 
-  /** Asks for them, or gives them back, with whatever else goes in the next write. */
-  async #gather<A>(
-    gathering: Gathering<number, readonly Place[], A>,
-    unit: number,
-    places: readonly Place[],
-    order?: 'first',
-  ): Promise<A> {
-    const link = this.#topology.link(slotOf(places));
-    return gathering.ask(unit, places, (flush) => link.beforeWrite(flush, order));
+  async #takeAll(asked: readonly (readonly Place[])[]): Promise<(readonly Answer[])[]> {
+    const answers = await this.#take(asked.flat(), 'refuse');
+    let start = 0;
+    return asked.map(({ length }) => {
+      start += length;
+      return answers.slice(start - length, start);
+    });
   }
 
   async #replace(scope: LeaseScope, request: LeaseRequest): Promise<Answer> {

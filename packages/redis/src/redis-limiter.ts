@@ -34,11 +34,12 @@ export class RedisLimiter implements Limiter {
   readonly #topology: Topology;
   readonly #state: NodeState;
   /** Newcomers come together. */
-  readonly #takes = new Gathering<number, Taking, TakeResult>(SUBJECTS_A_CALL, (takings) => this.#takeAll(takings));
+  readonly #takes: Gathering<Taking, TakeResult>;
 
   constructor(keys: Keys, topology: Topology, state: NodeState) {
     this.#keys = keys;
     this.#topology = topology;
+    this.#takes = new Gathering(topology, SUBJECTS_A_CALL, (takings) => this.#takeAll(takings));
     this.#state = state;
   }
 
@@ -47,10 +48,7 @@ export class RedisLimiter implements Limiter {
     if (counted.length === 0) return TAKEN;
     const { slot, window } = this.#keys.subject(subject);
     const keys = counted.map((spec) => window(spec.name, formOf(spec)));
-    const link = this.#topology.link(slot);
-    return this.#takes.ask(this.#topology.unit(slot), { slot, windows: counted, keys }, (flush) =>
-      link.beforeWrite(flush),
-    );
+    return this.#takes.ask(slot, { slot, windows: counted, keys });
   }
 
   async #takeAll(takings: readonly Taking[]): Promise<TakeResult[]> {

@@ -59,12 +59,8 @@ export class RedisRoster implements Roster {
   readonly #publishCommand: string;
   readonly #settling: Settling;
   /** Newcomers come together, and so do those who go. */
-  readonly #registrations = new Gathering<number, RegisterRequest, RegisterResult>(REGISTERED_A_CALL, (requests) =>
-    this.#registerAll(requests),
-  );
-  readonly #unregistrations = new Gathering<number, ConnectionRef, undefined>(REGISTERED_A_CALL, (connections) =>
-    this.#unregisterAll(connections),
-  );
+  readonly #registrations: Gathering<RegisterRequest, RegisterResult>;
+  readonly #unregistrations: Gathering<ConnectionRef, undefined>;
 
   constructor(
     settings: Settings,
@@ -80,12 +76,12 @@ export class RedisRoster implements Roster {
     this.#state = state;
     this.#publishCommand = publishCommand;
     this.#settling = settling;
+    this.#registrations = new Gathering(topology, REGISTERED_A_CALL, (requests) => this.#registerAll(requests));
+    this.#unregistrations = new Gathering(topology, REGISTERED_A_CALL, (going) => this.#unregisterAll(going), 'first');
   }
 
-  async register(request: RegisterRequest): Promise<RegisterResult> {
-    const slot = this.#keys.slotOf(this.#keys.partitionOf(request.dialogId));
-    const link = this.#topology.link(slot);
-    return this.#registrations.ask(this.#topology.unit(slot), request, (flush) => link.beforeWrite(flush));
+  register(request: RegisterRequest): Promise<RegisterResult> {
+    return this.#registrations.ask(this.#slotOf(request.dialogId), request);
   }
 
   async #registerAll(requests: readonly RegisterRequest[]): Promise<RegisterResult[]> {
@@ -150,11 +146,7 @@ export class RedisRoster implements Roster {
   }
 
   async unregister(dialogId: string, connectionId: string): Promise<void> {
-    const slot = this.#keys.slotOf(this.#keys.partitionOf(dialogId));
-    const link = this.#topology.link(slot);
-    await this.#unregistrations.ask(this.#topology.unit(slot), { dialogId, connectionId }, (flush) =>
-      link.beforeWrite(flush, 'first'),
-    );
+    await this.#unregistrations.ask(this.#slotOf(dialogId), { dialogId, connectionId });
   }
 
   async #unregisterAll(connections: readonly ConnectionRef[]): Promise<undefined[]> {
@@ -248,6 +240,10 @@ export class RedisRoster implements Roster {
       }
     }
     return allOf(calls, (call) => this.#renewDialog(call));
+  }
+
+  #slotOf(dialogId: string): number {
+    return this.#keys.slotOf(this.#keys.partitionOf(dialogId));
   }
 
   #dialog(dialogId: string): { keys: DialogKeys; link: Link } {

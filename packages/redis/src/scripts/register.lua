@@ -25,11 +25,11 @@ local nowAt = nowMs()
 local now = string.format('%.0f', nowAt)
 
 -- By the keys and arguments behind these.
-local function register(key, arg)
+local function register(key, arg, headCount)
   local meta, conns, held, writers = KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4]
   local channel = KEYS[key + 6]
   local stream, counts, wake = KEYS[key + 8], KEYS[key + 9], KEYS[key + 10]
-  local headCount, dialog, connection, user, own = tonumber(ARGV[arg + 1]), ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], ARGV[arg + 5]
+  local dialog, connection, user, own = ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], ARGV[arg + 5]
   local client, inbox = ARGV[arg + 11], ARGV[arg + 14]
   local record = redis.call('HMGET', meta, 't', 'a', 'v', 'c', 'o', 'io', 'h', 'hv', 'hm', 'hr', 'f')
   local tenant, assistant, visitor = record[1], record[2], record[3]
@@ -188,7 +188,7 @@ local results = {}
 local key, arg = 0, COMMON
 while ARGV[arg + 1] do
   local headCount = tonumber(ARGV[arg + 1])
-  results[#results + 1] = register(key, arg)
+  results[#results + 1] = register(key, arg, headCount)
   key = key + OWN_KEYS + headCount
   arg = arg + OWN + 8 * headCount
 end
