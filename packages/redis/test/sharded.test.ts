@@ -1,6 +1,5 @@
-import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import type { Backplane } from '@replyx/core';
-import { type RedisServer, startRedis, until } from '@replyx/testkit';
+import { type RedisServer, startProxy, startRedis, type TcpProxy, until } from '@replyx/testkit';
 import { freshId } from '@replyx/testkit/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeRedisWorld, type RedisWorld } from './redis-world.js';
@@ -37,13 +36,13 @@ const ALL_IN = Array.from({ length: 20 }, () => 'taken leased registered');
 describe('a server in cluster mode that is named as a single one', () => {
   let server: RedisServer;
   let world: RedisWorld;
-  const closers: (() => void)[] = [];
+  let proxy: TcpProxy | undefined;
   beforeAll(async () => {
     server = await startRedis({ cluster: true });
     world = makeRedisWorld(server);
   });
   afterEach(async () => {
-    for (const close of closers.splice(0)) close();
+    await proxy?.close();
   });
   afterAll(async () => {
     await world.close();
@@ -56,40 +55,16 @@ describe('a server in cluster mode that is named as a single one', () => {
   });
 
   test('where it does not tell, the first refusal is an outage, and from then on each slot has its own', async () => {
-    const liar = await veiled(server.port);
-    closers.push(liar.close);
-    const node = await world.open({ url: `redis://127.0.0.1:${liar.port}` });
+    const TOLD = 'cluster_enabled:';
+    proxy = await startProxy({ port: server.port });
+    proxy.editReplies((chunk) => {
+      const at = chunk.indexOf(`${TOLD}1`);
+      if (at !== -1) chunk.write('0', at + TOLD.length);
+    });
+    const node = await world.open({ url: `redis://127.0.0.1:${proxy.port}` });
     await expect(newcomers(node)).rejects.toThrow(/^Redis: CROSSSLOT/);
     await until(async () => (await newcomers(node)).every((told) => told === ALL_IN[0]), {
       what: 'everybody to be in',
     });
   });
 });
-
-/** The same server behind another port, which says that it is in no cluster. */
-const veiled = async (port: number): Promise<{ readonly port: number; readonly close: () => void }> => {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((client) => {
-    const upstream = dial(port, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.pipe(upstream);
-    upstream.on('data', (bytes) => {
-      client.write(bytes.toString('latin1').replace('cluster_enabled:1', 'cluster_enabled:0'), 'latin1');
-    });
-  }).listen(0, '127.0.0.1');
-  await until(() => server.listening, { what: 'the other port' });
-  return {
-    port: (server.address() as { port: number }).port,
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-};

@@ -37,6 +37,7 @@ export class TcpProxy {
   readonly #links = new Set<Link>();
   readonly #rules = new Set<(chunk: Buffer) => boolean>();
   #mutes: (opening: string) => boolean = () => false;
+  #edit: (chunk: Buffer) => void = () => {};
   #server: Server | undefined;
 
   constructor(target: { host: string; port: number }, port: number) {
@@ -80,6 +81,7 @@ export class TcpProxy {
   heal(): void {
     this.#rules.clear();
     this.#mutes = () => false;
+    this.#edit = () => {};
     this.#set('both', (faults) => {
       faults.held = false;
       faults.delayMs = 0;
@@ -118,6 +120,11 @@ export class TcpProxy {
     };
     if (left > 0) this.#rules.add(matches);
     return () => dropped;
+  }
+
+  /** Lets `edit` change what the server sends, in place. */
+  editReplies(edit: (chunk: Buffer) => void): void {
+    this.#edit = edit;
   }
 
   /** RST to both ends of every connection. */
@@ -176,7 +183,10 @@ export class TcpProxy {
       },
     });
     const down = new Lane(server, client, this.#faults.down, {
-      intercept: (chunk) => this.#lose(link, chunk),
+      intercept: (chunk) => {
+        this.#edit(chunk);
+        return this.#lose(link, chunk);
+      },
       isMuted: () => this.#mutes(link.opening),
       delivered: (bytes) => {
         this.bytes.down += bytes;
